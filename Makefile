@@ -1,0 +1,46 @@
+# Two commands do all the set-up on a machine with only Python 3.11+ and make: `make run` and `make test`.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+RUN := .venv/bin/
+export UV_PYTHON_DOWNLOADS := never
+.DEFAULT_GOAL := help
+
+.PHONY: help run test check lock format clean
+
+help:                     ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+run: .venv/.ready         ## the gateway on 127.0.0.1:8080 (in front of the sandbox without EACHLABS_API_KEY)
+	@$(RUN)gateway serve --demo
+
+test: .venv/.ready check  ## every check and every test, against a real store
+	$(RUN)pytest
+
+check: .venv/.ready       ## format, lint, types, floors, dead code, policies
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+	$(RUN)vulture
+	$(RUN)gateway check --policies policies
+
+format: .venv/.ready      ## put the code into its form
+	$(RUN)ruff format .
+	$(RUN)ruff check --fix .
+
+lock: $(UV)               ## take newer versions of the dependencies
+	$(UV) lock --upgrade
+
+clean:                    ## remove what make made; the ledger in .gateway stays
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache
+
+$(UV):
+	@echo "setting up: uv $(UV_VERSION)"
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	@echo "setting up: the locked dependencies into .venv"
+	@$(UV) sync --quiet --frozen --python $(PYTHON)
+	@touch $@

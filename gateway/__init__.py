@@ -1,0 +1,1 @@
+"""A cost-aware gateway proxy with quotas for the Eachlabs API."""

@@ -1,0 +1,79 @@
+"""A reservation's life: one table of states and transitions, which the ledger's scripts are given as it stands.
+
+A reservation is money held for one prediction. It begins once, by being admitted, and ends at most once. Every
+event may come again, late or twice: where the table has no way, the event changes nothing and is answered with
+the state as it is.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """Where a reservation is in its life."""
+
+    HELD = "held"  # admitted; the create is perhaps being sent
+    RUNNING = "running"  # upstream gave an id
+    IN_DOUBT = "in_doubt"  # sent or perhaps sent; the outcome is unknown, so the hold stays
+    SETTLED = "settled"  # ended with a cost, which may be zero
+    RELEASED = "released"  # ended; nothing ran
+
+
+class Event(StrEnum):
+    """What can happen to a reservation; each is one script of the ledger."""
+
+    CONFIRM = "confirm"  # upstream's id is known
+    DOUBT = "doubt"  # the outcome of the create is unknown
+    FINISH = "finish"  # seen to have ended upstream, while its cost is not known yet
+    SETTLE = "settle"  # the cost is known, or assumed
+    RELEASE = "release"  # provably nothing ran
+
+
+TRANSITIONS = MappingProxyType(
+    {
+        (State.HELD, Event.CONFIRM): State.RUNNING,
+        (State.HELD, Event.DOUBT): State.IN_DOUBT,
+        (State.HELD, Event.RELEASE): State.RELEASED,
+        (State.RUNNING, Event.FINISH): State.RUNNING,
+        (State.RUNNING, Event.SETTLE): State.SETTLED,
+        (State.IN_DOUBT, Event.CONFIRM): State.RUNNING,
+        (State.IN_DOUBT, Event.SETTLE): State.SETTLED,
+        (State.IN_DOUBT, Event.RELEASE): State.RELEASED,
+    }
+)
+ENDED = frozenset({State.SETTLED, State.RELEASED})
+
+
+class How(StrEnum):
+    """How a cost came to be known; the label of `gateway_settlements_total`."""
+
+    EXACT = "exact"  # upstream stated it
+    ASSUMED = "assumed"  # upstream never stated it: the estimate was charged
+    RELEASED = "released"  # nothing ran, nothing charged
+    OVERRUN = "overrun"  # upstream stated more than the hold
+    LATE = "late"  # upstream stated it after an assumption had been charged
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One reservation as the ledger keeps it; money in units of 1e-8 USD, times in microseconds of the store."""
+
+    id: str
+    state: State
+    account: str
+    tenant: str
+    key: str
+    model: str
+    price_version: str
+    upstream_key: str
+    estimate: int
+    hold: int
+    admitted_us: int
+    cost: int | None = None
+    how: How | None = None
+    prediction: str | None = None
+    status: str | None = None
+    confirmed_us: int | None = None
+    finished_us: int | None = None
+    ended_us: int | None = None
