@@ -1,0 +1,1 @@
+"""The ledger: Redis and its scripts, the journal, and the embedded store."""

@@ -1,0 +1,103 @@
+"""What is asked of a reserve, and what it can answer."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.domain.limit import Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A create that wants to be admitted; money in units of 1e-8 USD, durations in seconds.
+
+    `slot_s` is the time after which its slot frees itself; `stale_s` the time after which a create that was not
+    heard of again has lost its worker. `idempotency` is (digest of the tenant's key, fingerprint of the request).
+    """
+
+    id: str
+    tenant: str
+    key: str
+    model: str
+    price_version: str
+    estimate: int
+    hold: int
+    slot_s: float
+    stale_s: float
+    idempotency: tuple[str, str] | None = None
+    dry: bool = False
+
+
+class Capacity(NamedTuple):
+    """What one upstream key can take: its id, creates in any 60 s, predictions in flight."""
+
+    id: str
+    creates_per_minute: int
+    concurrent: int
+
+
+class Use(NamedTuple):
+    """A limit as the decision found it: amounts in the limit's own unit, `wait_us` until asking again helps."""
+
+    limit: Limit
+    violated: bool
+    used: int
+    held: int
+    wait_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The money is held; `uses` are after this create (empty if the answer to a first try was lost)."""
+
+    upstream_key: str
+    at_us: int
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverLimit:
+    """One or more enforced limits would be passed; nothing was written. `overflow`: a sum would leave its range."""
+
+    at_us: int
+    uses: tuple[Use, ...]
+    overflow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Every limit passes, but no upstream key has a slot and rate free; `wait_us` 0: it is slots that lack."""
+
+    at_us: int
+    wait_us: int
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The Idempotency-Key was used for another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The first create with this Idempotency-Key is still being sent."""
+
+    reservation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """The first create with this Idempotency-Key has an unknown outcome."""
+
+    reservation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The first create with this Idempotency-Key was answered: this is the answer."""
+
+    reservation: str
+    status: int
+    body: bytes
+
+
+Decision = Admitted | OverLimit | Busy | Mismatch | Pending | Doubted | Answered

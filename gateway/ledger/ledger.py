@@ -1,0 +1,201 @@
+"""The ledger of one upstream account: each method runs one verb, in one atomic step of the store."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gateway.domain.money import MAX_UNITS
+from gateway.domain.reservation import How, Reservation, State
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.decisions import (
+    Admitted,
+    Answered,
+    Busy,
+    Capacity,
+    Decision,
+    Doubted,
+    Mismatch,
+    Order,
+    OverLimit,
+    Pending,
+    Use,
+)
+from gateway.ledger.postings import Postings, Snapshot, account_prefix
+from gateway.ledger.records import read_record
+from gateway.ledger.scripts import Script
+from gateway.ledger.store import LedgerUnavailable, Store
+
+#: The longest time between a reserve and the first byte of its create: a worker that is later does not send.
+SEND_SECONDS = 2
+LATE_SECONDS = 5  # a reserve that takes longer to arrive than this is refused: its worker has given up
+GRAVE_SECONDS = 60  # how long a tombstone lies; longer than LATE_SECONDS, so that no reserve can rise behind it
+KEEP_SECONDS = 30 * 86400  # how long an ended reservation is kept
+IDEMPOTENCY_SECONDS = 86400  # how long after its end an answer is repeated
+
+
+class Settled(NamedTuple):
+    """What a reservation was settled at: units of 1e-8 USD, and whether this call did it or an earlier one."""
+
+    cost: int
+    how: How
+    first: bool
+
+
+class Ledger:
+    """Holds, confirms, settles and releases the reservations of one account. Every method may raise
+    LedgerUnavailable, and every one may be repeated: a repeat changes nothing."""
+
+    def __init__(self, store: Store, scripts: Mapping[str, Script], account: str) -> None:
+        self.account = account
+        self.prefix = account_prefix(account)
+        self.store = store
+        self._scripts = scripts
+        self._seen_us = 0
+        self._seen_at = 0.0
+
+    async def now_us(self) -> int:
+        """Reckon the store's time in microseconds: what it last said, and how long ago that was.
+
+        Only elapsed time is taken from the worker, so that a wrong clock on its host changes nothing.
+        """
+        if not self._seen_us:
+            seconds, micros = await self.store.read("TIME")
+            self._saw(int(seconds) * MICROSECONDS + int(micros))
+        return self._seen_us + int((time.monotonic() - self._seen_at) * MICROSECONDS)
+
+    async def reserve(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision:
+        """Decide a create over every limit and upstream key, and hold its money, in one step."""
+        for _ in range(4):  # a window that just ended and a set that is new each cost one more round; more is a fault
+            snapshot = postings.at(await self.now_us())
+            what, *rest = await self._run("reserve", await self._reserve_request(order, postings, snapshot, upstream))
+            if what == b"unseeded":
+                await self._run("seed", _seed_request(postings, snapshot))
+            elif what not in (b"late", b"window"):
+                return self._decision(what, rest, postings)
+        raise LedgerUnavailable(f"reserve: no decision after 4 tries, the last answer was {what!r}")
+
+    async def confirm(
+        self, reservation: str, prediction: str, due_s: float, answer: tuple[int, bytes] | None = None
+    ) -> State | None:
+        """Record upstream's id of the prediction. `answer` (status, body) is kept for its Idempotency-Key.
+
+        Returns the state afterwards, or None if the reservation is unknown or the prediction another's.
+        """
+        status, body = answer or (0, b"")
+        request = {"id": reservation, "prediction": prediction, "due_us": _us(due_s), "status": status}
+        what, state, _ = await self._run("confirm", request, body)
+        return None if what in (b"unknown", b"taken") else State(state.decode())
+
+    async def doubt(self, reservation: str, reason: str, due_s: float) -> None:
+        """Record that the outcome of the create is unknown; hold and slot stay."""
+        await self._run("doubt", {"id": reservation, "reason": reason, "due_us": _us(due_s)})
+
+    async def finish(self, reservation: str, status: str, due_s: float) -> int:
+        """Record that the prediction ended while its cost is unknown; returns when that was first seen (µs)."""
+        _, _, finished = await self._run("finish", {"id": reservation, "status": status, "due_us": _us(due_s)})
+        return int(finished)
+
+    async def settle(self, reservation: str, cost: int, how: How, status: str) -> Settled | None:
+        """End the reservation at a cost; returns what it is settled at, or None if it cannot be settled."""
+        if not 0 <= cost <= MAX_UNITS:
+            raise ValueError(f"a cost of {cost} units is out of range")
+        request = {"id": reservation, "cost": cost, "how": how, "status": status, **_retention()}
+        what, state, cost_now, how_now = await self._run("settle", request)
+        if state != State.SETTLED.encode():
+            return None
+        return Settled(int(cost_now), How(how_now.decode()), what == b"done")
+
+    async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
+        """End the reservation with nothing charged; returns whether this call did it.
+
+        `sent` says that a byte may have left, so that the upstream key's rate is not given back. An unknown id is
+        buried: should its reserve arrive late, it finds a tombstone.
+        """
+        request = {"id": reservation, "sent": sent, "reason": reason, "grave_s": GRAVE_SECONDS, **_retention()}
+        what, _ = await self._run("release", request)
+        return bool(what == b"done")
+
+    async def claim(self, most: int, first_s: float, longest_s: float) -> list[Reservation]:
+        """Take what is due to be looked at; it is due again after `first_s`, doubling up to `longest_s`."""
+        reply = await self._run("claim", {"most": most, "first_us": _us(first_s), "longest_us": _us(longest_s)})
+        return [read_record(self.account, id_.decode(), flat) for id_, flat in reply if flat]
+
+    async def _run(self, verb: str, request: object, *blobs: bytes) -> list[Any]:
+        """Run a verb; takes the store's time out of the reply (always the second item; claim's first)."""
+        reply = await self.store.run(self._scripts[verb], self.prefix, request, *blobs)
+        self._saw(int(reply.pop(0 if verb == "claim" else 1)))
+        return reply
+
+    def _saw(self, now_us: int) -> None:
+        self._seen_us, self._seen_at = now_us, time.monotonic()
+
+    async def _reserve_request(
+        self, order: Order, postings: Postings, snapshot: Snapshot, upstream: Sequence[Capacity]
+    ) -> dict[str, object]:
+        idem = order.idempotency
+        return {
+            "id": order.id,
+            "at": await self.now_us(),
+            "tenant": order.tenant,
+            "key": order.key,
+            "model": order.model,
+            "price": order.price_version,
+            "estimate": order.estimate,
+            "hold": order.hold,
+            "postings": postings.id,
+            "scopes": postings.scopes,
+            "counters": snapshot.counters,
+            "checks": snapshot.checks,
+            "upstream": upstream,
+            "send_us": _us(SEND_SECONDS),
+            "slot_us": _us(order.slot_s),
+            "stale_us": _us(order.stale_s),
+            "late_us": _us(LATE_SECONDS),
+            "idem": (f"{self.prefix}:i:{order.tenant}:{idem[0]}", idem[1]) if idem else None,
+            "dry": order.dry,
+        }
+
+    def _decision(self, what: bytes, rest: list[Any], postings: Postings) -> Decision:
+        match what:
+            case b"admitted":
+                return Admitted(rest[0].decode(), self._seen_us, _uses(postings, rest[1]))
+            case b"known":
+                return self._repeated(*rest)
+            case b"refused":
+                return OverLimit(self._seen_us, _uses(postings, rest[1]), bool(rest[0]))
+            case b"busy":
+                return Busy(self._seen_us, int(rest[0]), _uses(postings, rest[1]))
+            case b"mismatch":
+                return Mismatch()
+            case b"doubted":
+                return Doubted(rest[0].decode())
+            case b"pending":
+                return Pending(rest[0].decode())
+            case b"answered":
+                return Answered(rest[0].decode(), int(rest[1]), rest[2])
+        raise LedgerUnavailable(f"reserve: unknown reply {what!r}")
+
+    def _repeated(self, state: bytes, upstream_key: bytes) -> Admitted:
+        """The reply to the first try was lost on the way; what it decided stands."""
+        if state != State.HELD.encode():
+            raise LedgerUnavailable(f"reserve: this id is already {state.decode()}")
+        return Admitted(upstream_key.decode(), self._seen_us, ())
+
+
+def _uses(postings: Postings, checks: list[list[int]]) -> tuple[Use, ...]:
+    return tuple(
+        Use(limit, bool(violated), used, held, wait)
+        for limit, (violated, used, held, wait) in zip(postings.limits, checks, strict=True)
+    )
+
+
+def _seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:
+    return {"postings": postings.id, "text": postings.text, "counters": snapshot.counters}
+
+
+def _retention() -> dict[str, int]:
+    return {"keep_s": KEEP_SECONDS, "idem_s": IDEMPOTENCY_SECONDS}
+
+
+def _us(seconds: float) -> int:
+    return int(seconds * MICROSECONDS)

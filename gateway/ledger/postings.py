@@ -1,0 +1,106 @@
+"""Postings: the counters, clocks and slots that a create of one key touches, as the reserve script takes them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from gateway.domain.limit import Limit, LimitKind, Mode
+from gateway.domain.window import FOREVER_US, MICROSECONDS, WindowName, bounds
+
+#: A counter outlives its window, and every reservation that names it (a doubt lasts 7 days at the most).
+AFTERLIFE_S = 35 * 86400
+BRIEF_AFTERLIFE_S = 8 * 86400  # minutes and hours: there are many of them
+
+
+class Counter(NamedTuple):
+    """What is counted together: one scope, one window, one zone; never a limit's name or position."""
+
+    scope: str
+    window: WindowName
+    zone: ZoneInfo
+
+    def __str__(self) -> str:
+        return f"{self.scope}|{self.window}|{self.zone.key}"
+
+    def key(self, prefix: str, start_us: int) -> str:
+        """Name the store's key of this counter in the window that starts then."""
+        return f"{prefix}:c:{self}|{start_us // MICROSECONDS}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The script's arguments, right while the store's time is inside [`start_us`, `stop_us`)."""
+
+    start_us: int
+    stop_us: int
+    counters: list[dict[str, str | int]]
+    checks: list[tuple[str, bool, int, int | str, int]]
+
+
+class Postings:
+    """What one key's creates post to, derived once from its limits and scopes."""
+
+    def __init__(self, prefix: str, scopes: Sequence[str], limits: Sequence[Limit]) -> None:
+        self.prefix = prefix
+        self.scopes = list(scopes)
+        self.limits = tuple(limits)
+        self.counters = tuple(dict.fromkeys(counter for limit in limits if (counter := counter_of(limit))))
+        self.text = "\n".join((" ".join(scopes), *map(str, self.counters)))
+        self.id = hashlib.sha256(self.text.encode()).hexdigest()[:12]
+        self._snapshot = Snapshot(0, 0, [], [])
+
+    def at(self, now_us: int) -> Snapshot:
+        """Give the arguments for a time of the store (microseconds); the same object until a window ends."""
+        if not self._snapshot.start_us <= now_us < self._snapshot.stop_us:
+            self._snapshot = self._compute(now_us)
+        return self._snapshot
+
+    def _compute(self, now_us: int) -> Snapshot:
+        windows = [bounds(c.window, c.zone, now_us) for c in self.counters]
+        counters: list[dict[str, str | int]] = [
+            {
+                "key": counter.key(self.prefix, window.start_us),
+                "scope": counter.scope,
+                "start": window.start_us,
+                "stop": window.stop_us,
+                "expire_s": _expiry(counter.window, window.stop_us),
+            }
+            for counter, window in zip(self.counters, windows, strict=True)
+        ]
+        start = max((w.start_us for w in windows), default=0)
+        stop = min((w.stop_us for w in windows), default=FOREVER_US)
+        return Snapshot(start, stop, counters, [self._check(limit) for limit in self.limits])
+
+    def _check(self, limit: Limit) -> tuple[str, bool, int, int | str, int]:
+        return (limit.kind, limit.mode is Mode.ENFORCE, limit.amount, self._place(limit), limit.interval_us)
+
+    def _place(self, limit: Limit) -> int | str:
+        """Say where a limit is counted: the index of its counter from 1, the key of its clock, or its scope."""
+        counter = counter_of(limit)
+        if counter:
+            return self.counters.index(counter) + 1
+        if limit.kind is LimitKind.RATE:
+            return f"{self.prefix}:g:{limit.scope}|{limit.window or 'second'}|{limit.mode}"
+        return limit.scope
+
+
+def counter_of(limit: Limit) -> Counter | None:
+    """Name the counter of a budget or a count; rates and concurrency have none."""
+    if limit.kind in (LimitKind.RATE, LimitKind.CONCURRENCY) or limit.window is None or limit.zone is None:
+        return None
+    return Counter(limit.scope, limit.window, limit.zone)
+
+
+def _expiry(window: WindowName, stop_us: int) -> int:
+    """Give the second at which a counter may go; 0 is never."""
+    if window is WindowName.TOTAL:
+        return 0
+    brief = window in (WindowName.MINUTE, WindowName.HOUR)
+    return stop_us // MICROSECONDS + (BRIEF_AFTERLIFE_S if brief else AFTERLIFE_S)
+
+
+def account_prefix(account: str) -> str:
+    """Name the hash tag that all keys of an account share, so that its scripts stay on one node of a Cluster."""
+    return f"{{{account}}}"

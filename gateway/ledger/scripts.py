@@ -1,0 +1,41 @@
+"""The ledger's verbs: Lua files beside this one, each joined with the clock, the shared part and the state table."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from gateway.domain.reservation import TRANSITIONS
+
+VERBS = ("reserve", "seed", "confirm", "doubt", "finish", "settle", "release", "claim")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One verb as the store runs it; `sha` is the name under which the store keeps it once it was sent."""
+
+    verb: str
+    text: bytes
+    sha: str
+
+
+def load_scripts(clock: str | None = None) -> dict[str, Script]:
+    """Read every verb, by name.
+
+    `clock` is Lua that defines `store_time()`, for a simulator; without it the store's own TIME is used.
+    """
+    folder = files("gateway.ledger") / "scripts"
+    head = "\n".join(
+        (clock or (folder / "clock.lua").read_text(), _state_table(), (folder / "common.lua").read_text())
+    )
+    return {verb: _script(verb, f"{head}\n{(folder / f'{verb}.lua').read_text()}") for verb in VERBS}
+
+
+def _script(verb: str, text: str) -> Script:
+    raw = text.encode()
+    # The store names a script by its SHA-1; nothing here rests on that digest's strength.
+    return Script(verb, raw, hashlib.sha1(raw, usedforsecurity=False).hexdigest())
+
+
+def _state_table() -> str:
+    ways = (f"['{state}:{event}'] = '{to}'" for (state, event), to in TRANSITIONS.items())
+    return f"local NEXT = {{ {', '.join(ways)} }}"

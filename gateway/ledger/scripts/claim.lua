@@ -1,0 +1,14 @@
+-- claim: takes the reservations that are due to be looked at, by moving their due time forward. Any worker may
+-- claim; whoever does acts, and all actions are idempotent, so there is no leader and none is lost with a worker.
+--
+-- Request: most (how many), first_us and longest_us (the due time doubles from first to longest with every claim).
+-- Reply: {now, {id, flat record}…}
+local at = now()
+local found = { at }
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. ':due', '-inf', at, 'LIMIT', 0, req.most)) do
+  local tries = redis.call('HINCRBY', record_key(id), 'polls', 1)
+  local lease = math.min(req.first_us * 2 ^ math.min(tries - 1, 30), req.longest_us)
+  redis.call('ZADD', prefix .. ':due', at + lease, id)
+  found[#found + 1] = { id, redis.call('HGETALL', record_key(id)) }
+end
+return found

@@ -1,0 +1,32 @@
+-- release: provably nothing ran. Gives back money, count, slots and the undrained part of the tenant's rates.
+--
+-- Request: id, sent (whether a byte may have left: then the upstream key's rate is not given back), reason,
+--   keep_s, idem_s, grave_s.
+-- Replies: {'done' | 'no_way' | 'buried', now, state}; a repeat answers 'no_way'. An id that was never reserved is
+--   'buried': a tombstone for grave_s seconds, so that a reserve that arrives late cannot become a phantom hold.
+local at = now()
+local r = load(req.id)
+if not r then
+  redis.call('HSET', record_key(req.id), 'state', 'released', 'ended', at)
+  redis.call('EXPIRE', record_key(req.id), req.grave_s)
+  return { 'buried', at, 'released' }
+end
+local state = NEXT[r.state .. ':release']
+if not state then return { 'no_way', at, r.state } end
+
+for _, line in ipairs(lines(r.rates)) do
+  local clock, interval = string.match(line, '^(.*) (%d+)$')
+  local empty = tonumber(redis.call('GET', clock) or '0') - tonumber(interval)
+  if empty > at then
+    redis.call('SET', clock, empty, 'PX', math.ceil((empty - at) / 1000) + 1)
+  else
+    redis.call('DEL', clock)
+  end
+end
+if not req.sent then redis.call('ZREM', upstream_log_key(r.upstream), req.id) end
+finish_life(req.id, r, at, state, 'released', 0, -1)
+-- A released attempt is not remembered: the same Idempotency-Key may try again.
+if r.idem then redis.call('DEL', r.idem) end
+journal(at, 'release', req.id,
+  { req.reason, r.tenant, r.key, r.model, tonumber(r.hold), tonumber(r.estimate), tonumber(r.admitted), r.postings })
+return { 'done', at, state }

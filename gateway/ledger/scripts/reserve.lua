@@ -1,0 +1,139 @@
+-- reserve: decides one create over everything, and holds its money. Checks all, then writes all.
+--
+-- Request: id; at (the store's time as the worker reckons it); tenant, key, model, price, estimate, hold;
+--   postings (id of the set of counters), scopes (list);
+--   counters: list of {key, scope, start, stop, expire_s (0: never)}, each once;
+--   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval};
+--   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
+--   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
+--   idem: {key, fingerprint} or nil; dry: answer, but write nothing.
+-- Replies: {what, now, …}; a check is {violated, used, held, wait_us}
+--   'admitted', now, upstream key, {check}…   as they are after this create (dry: before it)
+--   'refused',  now, overflow, {check}…       before it; nothing is written. overflow 1: a sum would pass 2^53 - 1
+--   'busy',     now, wait_us, {check}…        every limit passes, but no upstream key has a slot and rate free
+--   'late', now    the call took longer than late_us to arrive   'window', now   a counter's window is over
+--   'unseeded', now   a counter is behind its scope, or the set is new: run seed first
+--   'known', now, state, upstream key   this id was reserved before: a repeat changes nothing
+--   'mismatch', now · 'doubted', now, id · 'pending', now, id · 'answered', now, id, status, body   what became of
+--   the first create with this Idempotency-Key
+local at = now()
+if at - req.at > req.late_us then return { 'late', at } end
+local known = redis.call('HMGET', record_key(req.id), 'state', 'upstream')
+if known[1] then return { 'known', at, known[1], known[2] or '' } end
+
+if req.idem then
+  local first = redis.call('HMGET', req.idem[1], 'id', 'fingerprint', 'status', 'body')
+  if first[1] then
+    if first[2] ~= req.idem[2] then return { 'mismatch', at } end
+    if first[3] then return { 'answered', at, first[1], first[3], first[4] } end
+    local state = redis.call('HGET', record_key(first[1]), 'state')
+    return { state == 'in_doubt' and 'doubted' or 'pending', at, first[1] }
+  end
+end
+
+for _, counter in ipairs(req.counters) do
+  if at < counter.start or at >= counter.stop then return { 'window', at } end
+end
+if redis.call('HEXISTS', prefix .. ':postings', req.postings) == 0 then return { 'unseeded', at } end
+
+-- A counter is complete when it has seen every reservation of its scope in its window: it carries the scope's
+-- number of the last one that it saw. A limit that is new, or was away from the policy for a while, is behind.
+local numbers = {} -- scope → {reservations so far, time of the last}
+for _, scope in ipairs(req.scopes) do
+  local v = redis.call('HMGET', scope_key(scope), 'n', 'at')
+  numbers[scope] = { tonumber(v[1] or '0'), tonumber(v[2] or '0') }
+end
+local counted, overflow = {}, false -- counter index → {charged, held, predictions}
+for i, counter in ipairs(req.counters) do
+  local v = redis.call('HMGET', counter.key, 'c', 'h', 'n', 'x')
+  local number, last = unpack(numbers[counter.scope])
+  if v[4] and tonumber(v[4]) ~= number or not v[4] and last >= counter.start then return { 'unseeded', at } end
+  counted[i] = { tonumber(v[1] or '0'), tonumber(v[2] or '0'), tonumber(v[3] or '0') }
+  overflow = overflow or counted[i][1] + counted[i][2] + req.hold > MAX
+end
+
+-- Each answers: violated, used and held before this create, what it would add to both, how long until it helps
+-- to ask again (0: not known).
+local rates = {} -- the clocks that this create moves: {key, new value, interval}
+local check = {}
+function check.budget(amount, index)
+  local charged, held = counted[index][1], counted[index][2]
+  return charged + held + req.hold > amount, charged, held, 0, req.hold, req.counters[index].stop - at
+end
+function check.count(amount, index)
+  local n = counted[index][3]
+  return n + 1 > amount, n, 0, 1, 0, req.counters[index].stop - at
+end
+-- GCRA: the clock says when the bucket will be empty again; a create may run ahead of now by the burst.
+function check.rate(amount, clock, interval)
+  local empty = math.max(tonumber(redis.call('GET', clock) or '0'), at)
+  local wait = empty - at - interval * (amount - 1)
+  if wait <= 0 then rates[#rates + 1] = { clock, empty + interval, interval } end
+  return wait > 0, math.ceil((empty - at) / interval), 0, 1, 0, math.max(wait, 0)
+end
+function check.concurrency(amount, scope)
+  local taken = redis.call('ZCOUNT', slots_key(scope), '(' .. int(at), '+inf')
+  return taken + 1 > amount, taken, 0, 1, 0, 0
+end
+
+local before, after, refused = {}, {}, overflow
+for i, c in ipairs(req.checks) do
+  local violated, used, held, more_used, more_held, wait = check[c[1]](c[3], c[4], c[5])
+  refused = refused or violated and c[2]
+  before[i] = { violated and 1 or 0, used, held, wait }
+  after[i] = { violated and 1 or 0, used + more_used, held + more_held, wait }
+end
+if refused then return { 'refused', at, overflow and 1 or 0, before } end
+
+-- The key with the most free slots; its log of admissions keeps any 60 s, as upstream sees them, within its rate.
+local chosen, most, wait = nil, 0, nil
+for _, key in ipairs(req.upstream) do
+  local id, per_minute, slots = unpack(key)
+  local free = slots - redis.call('ZCOUNT', upstream_slots_key(id), '(' .. int(at), '+inf')
+  local nth = redis.call('ZREVRANGE', upstream_log_key(id), per_minute - 1, per_minute - 1, 'WITHSCORES')
+  local ready = nth[2] and math.max(tonumber(nth[2]) + 60000000 + req.send_us - at, 0) or 0
+  if ready == 0 and free > most then chosen, most = id, free end
+  wait = math.min(wait or ready, ready)
+end
+if not chosen then return { 'busy', at, wait or 0, before } end
+if req.dry then return { 'admitted', at, chosen, before } end
+
+for scope, number in pairs(numbers) do
+  redis.call('HSET', scope_key(scope), 'n', number[1] + 1, 'at', at)
+end
+local counters = {}
+for i, counter in ipairs(req.counters) do
+  redis.call('HINCRBY', counter.key, 'h', req.hold)
+  redis.call('HINCRBY', counter.key, 'n', 1)
+  redis.call('HSET', counter.key, 'x', numbers[counter.scope][1] + 1)
+  if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
+  counters[i] = counter.key
+end
+local given = {}
+for i, rate in ipairs(rates) do
+  redis.call('SET', rate[1], rate[2], 'PX', math.ceil((rate[2] - at) / 1000) + 1)
+  given[i] = rate[1] .. ' ' .. int(rate[3])
+end
+for _, scope in ipairs(req.scopes) do
+  redis.call('ZREMRANGEBYSCORE', slots_key(scope), '-inf', at)
+  redis.call('ZADD', slots_key(scope), at + req.slot_us, req.id)
+end
+redis.call('ZREMRANGEBYSCORE', upstream_slots_key(chosen), '-inf', at)
+redis.call('ZADD', upstream_slots_key(chosen), at + req.slot_us, req.id)
+redis.call('ZREMRANGEBYSCORE', upstream_log_key(chosen), '-inf', at - 60000000 - req.send_us)
+redis.call('ZADD', upstream_log_key(chosen), at, req.id)
+redis.call('EXPIRE', upstream_log_key(chosen), 120)
+
+redis.call('HSET', record_key(req.id), 'state', 'held', 'tenant', req.tenant, 'key', req.key, 'model', req.model,
+  'price', req.price, 'estimate', req.estimate, 'hold', req.hold, 'upstream', chosen, 'admitted', at,
+  'scopes', table.concat(req.scopes, '\n'), 'counters', table.concat(counters, '\n'),
+  'rates', table.concat(given, '\n'), 'postings', req.postings)
+if req.idem then
+  redis.call('HSET', record_key(req.id), 'idem', req.idem[1])
+  redis.call('HSET', req.idem[1], 'id', req.id, 'fingerprint', req.idem[2])
+end
+redis.call('ZADD', prefix .. ':live', at, req.id)
+redis.call('ZADD', prefix .. ':held', at, req.id)
+redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
+journal(at, 'reserve', req.id, { req.tenant, req.key, req.model, req.price, req.estimate, req.hold, req.postings })
+return { 'admitted', at, chosen, after }
