@@ -1,0 +1,50 @@
+"""Every metric of the gateway, by the names of the README's table.
+
+Workers write their values into files that they share with the parent, which adds them up at every scrape; so a
+counter is right with any number of workers, and survives the death of one.
+"""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: Seconds; from a cached answer to a synchronous run.
+BUCKETS: Sequence[float] = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+LEDGER_BUCKETS: Sequence[float] = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1)
+
+
+class Telemetry:
+    """The metrics that workers count; what the ledger knows is read from it at the scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+
+        self.requests = counter("gateway_requests", "Requests answered", "route", "status")
+        self.request_seconds = histogram(
+            "gateway_request_duration_seconds", "Time from a request to the end of its answer", BUCKETS, "route"
+        )
+        self.upstream_seconds = histogram(
+            "gateway_upstream_request_duration_seconds", "Time of a call to upstream", BUCKETS, "operation"
+        )
+        self.ledger_seconds = histogram(
+            "gateway_ledger_duration_seconds", "Time of a call to the ledger", LEDGER_BUCKETS
+        )
+        self.admissions = counter("gateway_admissions", "Creates by their outcome", "tenant", "outcome")
+        self.shadow_refusals = counter(
+            "gateway_shadow_refusals", "Creates that a shadow limit would have refused", "tenant", "code"
+        )
+        self.estimated_usd = counter("gateway_estimated_usd", "Estimates of admitted creates", "tenant", "model")
+        self.settled_usd = counter("gateway_settled_usd", "Costs of settled predictions", "tenant", "model")
+        self.settlements = counter("gateway_settlements", "Ends of reservations by how the cost was known", "how")
+        self.policy_reloads = counter("gateway_policy_reloads", "Readings of the policy folder", "result")
+        self.policy_info = Gauge(
+            "gateway_policy_info",
+            "1 for the policy in force",
+            ["version"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )

@@ -1,0 +1,145 @@
+"""Answers: what upstream's JSON says, read into a closed set of words and exact money."""
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.domain.money import MAX_UNITS, ceil_units
+
+
+class Phase(StrEnum):
+    """Where a prediction is; an unknown status counts as running, so that no money moves on a guess."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+#: The statuses that pages, webhooks and existing clients know.
+PHASES = MappingProxyType(
+    {
+        "success": Phase.SUCCEEDED,
+        "succeeded": Phase.SUCCEEDED,
+        "completed": Phase.SUCCEEDED,
+        "error": Phase.FAILED,
+        "failed": Phase.FAILED,
+        "cancelled": Phase.CANCELLED,
+        "canceled": Phase.CANCELLED,
+    }
+)
+
+
+class Reading(NamedTuple):
+    """What an answer about a prediction says; `cost` is units of 1e-8 USD, None where it gives none."""
+
+    phase: Phase
+    status: str
+    cost: int | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the prediction runs no more."""
+        return self.phase is not Phase.RUNNING
+
+
+class Execution(NamedTuple):
+    """One line of upstream's own list: `created_us` by upstream's clock, cost as in a Reading."""
+
+    id: str
+    model: str
+    reading: Reading
+    created_us: int
+
+
+class _Metrics(msgspec.Struct):
+    cost: msgspec.Raw | None = None
+
+
+class _Prediction(msgspec.Struct):
+    status: str = ""
+    metrics: _Metrics | None = None
+
+
+class _Created(msgspec.Struct):
+    prediction: str = msgspec.field(name="predictionID", default="")
+    id: str = ""
+
+
+class _Execution(msgspec.Struct):
+    id: str
+    model: str = ""
+    status: str = ""
+    execution_cost: msgspec.Raw | None = None
+    created_at: str = ""
+
+
+class _Executions(msgspec.Struct):
+    executions: list[_Execution] = []
+
+
+def read_created(body: bytes) -> str | None:
+    """Give the id of the prediction that a create or run started; None if the answer names none."""
+    try:
+        created = msgspec.json.decode(body, type=_Created)
+    except msgspec.MsgspecError:
+        return None
+    return created.prediction or created.id or None
+
+
+def read_prediction(body: bytes) -> Reading | None:
+    """Read a poll's answer; None if it is not the JSON of a prediction."""
+    try:
+        prediction = msgspec.json.decode(body, type=_Prediction)
+    except msgspec.MsgspecError:
+        return None
+    return _reading(prediction.status, prediction.metrics.cost if prediction.metrics else None)
+
+
+def read_executions(body: bytes) -> list[Execution] | None:
+    """Read one page of upstream's list of executions; None if it is not such a list."""
+    try:
+        page = msgspec.json.decode(body, type=_Executions)
+        return [
+            Execution(e.id, e.model, _reading(e.status, e.execution_cost), _instant_us(e.created_at))
+            for e in page.executions
+        ]
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def point_urls(body: bytes, base: str) -> bytes:
+    """Make the addresses under `urls` point at the gateway (`base`), leaving every other byte of a value as it is."""
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        urls = msgspec.json.decode(fields["urls"], type=dict[str, Any])
+    except (msgspec.MsgspecError, KeyError):
+        return body
+    pointed = {name: base + urlsplit(url).path if isinstance(url, str) else url for name, url in urls.items()}
+    return msgspec.json.encode(fields | {"urls": msgspec.Raw(msgspec.json.encode(pointed))})
+
+
+def parse_cost(raw: bytes) -> int | None:
+    """Read a JSON number of dollars exactly, as units of 1e-8 USD, rounded up; None for anything else."""
+    try:
+        usd = Decimal(raw.decode().strip('"'))
+    except (InvalidOperation, UnicodeDecodeError):
+        return None
+    if not usd.is_finite() or usd.adjusted() > 9:  # an absurd exponent would cost memory to write out
+        return None
+    units = ceil_units(usd)
+    return units if 0 <= units <= MAX_UNITS else None
+
+
+def _reading(status: str, cost: msgspec.Raw | None) -> Reading:
+    phase = PHASES.get(status.lower(), Phase.RUNNING)
+    return Reading(phase, status, None if cost is None else parse_cost(bytes(cost)))
+
+
+def _instant_us(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1_000_000)

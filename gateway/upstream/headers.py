@@ -1,0 +1,60 @@
+"""Headers: what travels from the client to upstream and back, and what must not."""
+
+from collections.abc import Iterable
+
+Headers = list[tuple[bytes, bytes]]
+
+#: RFC 9110, section 7.6.1, and the older names that still occur.
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+#: The tenant's credentials and what the gateway says itself.
+_NEVER_SENT = HOP_BY_HOP | {
+    b"host",
+    b"x-api-key",
+    b"authorization",
+    b"cookie",
+    b"content-length",
+    b"expect",
+    b"idempotency-key",
+    b"prefer",
+    b"x-request-id",
+}
+#: Upstream's own limits are the operator's affair; the rest is written anew by the server that answers.
+_NEVER_RETURNED = HOP_BY_HOP | {b"content-length", b"date", b"server", b"set-cookie", b"x-request-id", b"alt-svc"}
+_LIMIT_PREFIXES = (b"ratelimit", b"x-ratelimit")
+
+
+def outgoing(headers: Iterable[tuple[bytes, bytes]], auth_header: str, secret: str, request_id: str) -> Headers:
+    """Make the headers for upstream: the client's own, without hop-by-hop ones, with the account's credential."""
+    value = f"Bearer {secret}" if auth_header.lower() == "authorization" else secret
+    pairs = [(name, content) for name, content in _end_to_end(headers) if name.lower() not in _NEVER_SENT]
+    return [*pairs, (auth_header.lower().encode(), value.encode()), (b"x-request-id", request_id.encode())]
+
+
+def returned(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Take of upstream's headers what the client may see; names in lower case."""
+    return [
+        (name.lower(), value)
+        for name, value in _end_to_end(headers)
+        if name.lower() not in _NEVER_RETURNED and not name.lower().startswith(_LIMIT_PREFIXES)
+    ]
+
+
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Drop what the Connection header names: it speaks of this hop only."""
+    pairs = list(headers)
+    named = {
+        token.strip().lower() for name, value in pairs if name.lower() == b"connection" for token in value.split(b",")
+    }
+    return [(name, value) for name, value in pairs if name.lower() not in named]
