@@ -1,0 +1,23 @@
+"""Prices: a model's rule and a request's input give a quote, in integers, without I/O.
+
+The path: `validate` refuses an input that the schema forbids, `quote` prices what is left. A rule (`kinds/`, one
+file each) answers with a `Bill`; the quote is that bill with the model's name on it.
+"""
+
+from gateway.pricing.bill import Line, Quantity
+from gateway.pricing.kinds import PriceRule
+from gateway.pricing.model import Model, validate
+from gateway.pricing.parameter import Parameter
+from gateway.pricing.quoting import Quote, quote, unpriced_quote
+
+__all__ = [
+    "Line",
+    "Model",
+    "Parameter",
+    "PriceRule",
+    "Quantity",
+    "Quote",
+    "quote",
+    "unpriced_quote",
+    "validate",
+]

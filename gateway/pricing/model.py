@@ -1,0 +1,53 @@
+"""A model: its name, its price rule and its input schema, as a policy file states them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.pricing.kinds import PriceRule
+from gateway.pricing.parameter import Parameter
+from gateway.pricing.refusal import invalid
+from gateway.pricing.rule import at_least_one
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One model of the upstream.
+
+    `price_version` names the price in quotes and in the ledger, `source` says where it was read; without a `price`
+    the model is unpriced. Times are in seconds; after `max_run_seconds` a slot is freed whatever happened. Raises
+    ValueError when made if the settings contradict each other.
+    """
+
+    slug: str
+    price_version: str = ""
+    source: str = ""
+    price: PriceRule | None = None
+    input: dict[str, Parameter] = {}
+    usual_run_seconds: int = 30
+    max_run_seconds: int = 600
+
+    def __post_init__(self) -> None:
+        if not self.slug:
+            raise ValueError('slug must not be empty; write the model\'s name, such as "flux-2-klein-4b-base-edit"')
+        at_least_one("usual_run_seconds", self.usual_run_seconds)
+        if self.max_run_seconds < self.usual_run_seconds:
+            raise ValueError(
+                f"max_run_seconds {self.max_run_seconds} is below usual_run_seconds {self.usual_run_seconds}"
+            )
+
+
+def validate(model: Model, input: Mapping[str, Any]) -> None:
+    """Check an input against the model's schema.
+
+    Raises Refused (`invalid_input`, `extra["parameter"]`) for the first parameter that is missing or wrong. Null
+    counts as absent. Parameters that the schema does not name pass: upstream may know more than the schema.
+    """
+    for name, parameter in model.input.items():
+        value = input.get(name)
+        if value is not None:
+            if fault := parameter.fault(value, name):
+                raise invalid(name, fault)
+        elif parameter.required:
+            given = "null" if name in input else "missing"
+            raise invalid(name, f"{name} is {given}: it is required and must be {parameter.expected}")

@@ -1,0 +1,67 @@
+"""Sizes of images: from what a request says to pixels, where it says it."""
+
+import re
+from types import MappingProxyType
+
+from gateway.pricing.refusal import invalid, shown
+
+#: Width times height of upstream's names for sizes.
+PRESET_PIXELS = MappingProxyType(
+    {
+        "square_hd": 1024 * 1024,
+        "square": 512 * 512,
+        "portrait_4_3": 768 * 1024,
+        "portrait_16_9": 576 * 1024,
+        "landscape_4_3": 1024 * 768,
+        "landscape_16_9": 1024 * 576,
+    }
+)
+_PAIR = re.compile(r"\s*(\d{1,9})\s*[xX×*]\s*(\d{1,9})\s*")
+_NUMBER = re.compile(r"\d+")
+#: Two sides with no more digits than this between them make less than a megapixel, below any upper bound.
+_HARMLESS_DIGITS = 6
+_MOST_SIDE = 10**9
+#: A longer text is no size; reading a megabyte of it would stop the event loop for tens of milliseconds.
+_MOST_CHARACTERS = 64
+
+
+def size_pixels(value: object, parameter: str) -> int | None:
+    """Give the pixels of a size: a preset, "WxH" or {"width", "height"}; None for a name that says none ("auto").
+
+    Raises Refused for a size that is stated but cannot be read: it may be larger than any upper bound, so to hold
+    the upper bound for it could be too little.
+    """
+    if isinstance(value, str):
+        return PRESET_PIXELS.get(value) or _pair_pixels(value, parameter)
+    if isinstance(value, dict):
+        return _area(value.get("width"), value.get("height"), value, parameter)
+    raise _unreadable(value, parameter)
+
+
+def _pair_pixels(text: str, parameter: str) -> int | None:
+    """Read "1024x768"; a text that could mean two large sides in another way is refused, others are mere names."""
+    if len(text) > _MOST_CHARACTERS:
+        raise _unreadable(text, parameter)
+    if pair := _PAIR.fullmatch(text):
+        return _area(int(pair[1]), int(pair[2]), text, parameter)
+    numbers = _NUMBER.findall(text)
+    if len(numbers) > 1 and sum(map(len, numbers)) > _HARMLESS_DIGITS:
+        raise _unreadable(text, parameter)
+    return None
+
+
+def _area(width: object, height: object, value: object, parameter: str) -> int:
+    """Multiply two sides that are positive integers."""
+    if type(width) is not int or type(height) is not int:
+        raise _unreadable(value, parameter)
+    if not (0 < width <= _MOST_SIDE and 0 < height <= _MOST_SIDE):
+        raise _unreadable(value, parameter)
+    return width * height
+
+
+def _unreadable(value: object, parameter: str) -> Exception:
+    return invalid(
+        parameter,
+        f'{parameter} sets the price: it must be a size such as "landscape_4_3", "1024x768" or '
+        f"an object of positive integers width and height, not {shown(value)}",
+    )
