@@ -4,7 +4,7 @@ Workers write their values into files that they share with the parent, which add
 counter is right with any number of workers, and survives the death of one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -16,7 +16,9 @@ LEDGER_BUCKETS: Sequence[float] = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005
 class Telemetry:
     """The metrics that workers count; what the ledger knows is read from it at the scrape."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, models: Container[str] = ()) -> None:
+        self._models = models
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
 
@@ -48,3 +50,7 @@ class Telemetry:
             registry=registry,
             multiprocess_mode="livemax",
         )
+
+    def model(self, slug: str) -> str:
+        """Give the label of a model: its name if the policy knows it, since a client may write anything."""
+        return slug if slug in self._models else "other"

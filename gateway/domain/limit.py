@@ -29,7 +29,8 @@ class Limit:
 
     `amount` is units of 1e-8 USD for a budget, predictions for a count, slots for concurrency and the burst for a
     rate. `interval_us` is the microseconds that one create of a rate takes to drain (0 for the other kinds).
-    `window` and `zone` belong to budgets and counts. `scope` is `account/<id>`, `tenant/<id>` or
+    `window` and `zone` belong to budgets and counts; a rate has the window `minute`, or none if it is per second.
+    `scope` is `account/<id>`, `tenant/<id>` or
     `tenant/<id>/key/<id>`.
     """
 

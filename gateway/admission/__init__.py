@@ -1,0 +1,1 @@
+"""Admission: from a request to a hold. What it would cost, whether it may, and the money that is set aside."""

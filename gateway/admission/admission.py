@@ -1,0 +1,201 @@
+"""Admission: the hold. Asks the ledger for money, rate and slots at once, and gives them back if need be."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.admission.limits import usage_json, visible
+from gateway.admission.refusals import CODES, ledger_unavailable, refusal
+from gateway.domain.errors import Code
+from gateway.domain.limit import Mode
+from gateway.domain.money import UNITS_PER_USD
+from gateway.ledger.decisions import Admitted, Answered, Busy, Capacity, Decision, Order, OverLimit, Use
+from gateway.ledger.ledger import SEND_SECONDS
+from gateway.ledger.postings import Postings, account_prefix
+from gateway.ledger.store import LedgerUnavailable
+from gateway.policy import Principal
+from gateway.pricing import Quote
+from gateway.telemetry import Telemetry
+
+log = logging.getLogger("gateway.admission")
+
+#: How long after its last possible answer a create that was not heard of has lost its worker.
+STALE_MARGIN_SECONDS = 10
+
+
+class AccountLedger(Protocol):
+    """What admission asks of an account's ledger."""
+
+    async def reserve(self, order: Order, postings: Postings, upstream: list[Capacity]) -> Decision:
+        """Decide a create in one step."""
+        ...
+
+    async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
+        """End a reservation with nothing charged."""
+        ...
+
+    async def now_us(self) -> int:
+        """Reckon the store's time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A create that may be sent: the id of its reservation, by which upstream key it goes, and until when.
+
+    `send_by` is a time of time.monotonic(): what is not sent by then must not be sent, since the upstream key's
+    rate reckons with it.
+    """
+
+    reservation: str
+    upstream_key: str
+    send_by: float
+    quote: Quote
+    uses: tuple[Use, ...]
+
+    @property
+    def shadow_refused(self) -> list[str]:
+        """The ids of the shadow limits that would have refused it."""
+        return [use.limit.id for use in self.uses if use.violated and use.limit.mode is Mode.SHADOW]
+
+
+class Admission:
+    """Reserves for principals; `new_id` makes the ids of reservations."""
+
+    def __init__(self, ledgers: Mapping[str, AccountLedger], telemetry: Telemetry, new_id: Callable[[], str]) -> None:
+        self._ledgers = ledgers
+        self._telemetry = telemetry
+        self._new_id = new_id
+        self._postings: dict[int, tuple[Principal, Postings]] = {}
+        self._undoing: set[asyncio.Task[None]] = set()
+
+    async def reserve(
+        self,
+        principal: Principal,
+        quote: Quote,
+        *,
+        slot_s: float,
+        answer_s: float,
+        idempotency: tuple[str, str] | None = None,
+    ) -> Ticket | Answered:
+        """Hold a quote's money, or repeat the answer of an earlier create with the same Idempotency-Key.
+
+        `answer_s` is how long the create may wait for upstream's answer; `slot_s` when its slot frees itself.
+        Raises Refused: the limits, `upstream_busy`, the idempotency codes, `ledger_unavailable`.
+        """
+        stale_s = SEND_SECONDS + answer_s + STALE_MARGIN_SECONDS
+        order = self._order(principal, quote, slot_s, stale_s, idempotency)
+        send_by = time.monotonic() + SEND_SECONDS
+        decision = await self._decide(principal, order)
+        if isinstance(decision, Answered):
+            return decision
+        if not isinstance(decision, Admitted):
+            raise refusal(decision, quote.hold)
+        ticket = Ticket(order.id, decision.upstream_key, send_by, quote, decision.uses)
+        self._count(principal, ticket)
+        return ticket
+
+    async def would_admit(self, principal: Principal, quote: Quote) -> tuple[bool, list[dict[str, object]]]:
+        """Tell whether a create would be admitted now, and the violated limits if not; writes nothing."""
+        order = self._order(principal, quote, 0, 0, None, dry=True)
+        try:
+            decision = await self._ask(principal, order)
+        except LedgerUnavailable as error:
+            raise ledger_unavailable(str(error)) from error
+        if isinstance(decision, Admitted):
+            return True, []
+        if isinstance(decision, OverLimit):
+            return False, refusal(decision, quote.hold).extra.get("limits", [])
+        return False, [{"id": Code.UPSTREAM_BUSY.value, "scope": f"account/{principal.tenant.account.id}"}]
+
+    async def usage(self, principal: Principal) -> list[dict[str, object]]:
+        """Give the present use of every limit that the tenant may see. Raises Refused (`ledger_unavailable`)."""
+        nothing = Quote("", "", 0, 0, (), (), {})
+        try:
+            decision = await self._ask(principal, self._order(principal, nothing, 0, 0, None, dry=True))
+        except LedgerUnavailable as error:
+            raise ledger_unavailable(str(error)) from error
+        if not isinstance(decision, Admitted | OverLimit | Busy):
+            return []
+        return [usage_json(use, decision.at_us) for use in decision.uses if visible(use.limit)]
+
+    async def drain(self) -> None:
+        """Wait for the holds that are still being given back."""
+        await asyncio.gather(*self._undoing, return_exceptions=True)
+
+    def _order(
+        self,
+        principal: Principal,
+        quote: Quote,
+        slot_s: float,
+        stale_s: float,
+        idempotency: tuple[str, str] | None,
+        *,
+        dry: bool = False,
+    ) -> Order:
+        return Order(
+            id=self._new_id(),
+            tenant=principal.tenant.id,
+            key=principal.key,
+            model=quote.model,
+            price_version=quote.price_version,
+            estimate=quote.estimate,
+            hold=quote.hold,
+            slot_s=slot_s,
+            stale_s=stale_s,
+            idempotency=idempotency,
+            dry=dry,
+        )
+
+    async def _decide(self, principal: Principal, order: Order) -> Decision:
+        """Ask the ledger; where no answer comes, see to it that a late one leaves no hold behind."""
+        try:
+            return await self._ask(principal, order)
+        except LedgerUnavailable as error:
+            self._undo(principal.tenant.account.id, order.id)
+            raise ledger_unavailable(str(error)) from error
+        except asyncio.CancelledError:
+            self._undo(principal.tenant.account.id, order.id)
+            raise
+
+    async def _ask(self, principal: Principal, order: Order) -> Decision:
+        account = principal.tenant.account
+        capacities = [Capacity(key.id, key.creates_per_minute, key.concurrent) for key in account.keys]
+        return await self._ledgers[account.id].reserve(order, self._postings_of(principal), capacities)
+
+    def _postings_of(self, principal: Principal) -> Postings:
+        """Give a principal's postings, derived at its first create; the entry keeps the principal alive, and its id."""
+        known = self._postings.get(id(principal))
+        if known is None:
+            prefix = account_prefix(principal.tenant.account.id)
+            known = (principal, Postings(prefix, principal.scopes, principal.limits))
+            self._postings[id(principal)] = known
+        return known[1]
+
+    def _undo(self, account: str, reservation: str) -> None:
+        task = asyncio.ensure_future(self._release(account, reservation))
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
+
+    async def _release(self, account: str, reservation: str) -> None:
+        """Give a hold back whose reserve was not answered, for as long as a tombstone could matter."""
+        for pause in (0.05, 0.2, 1.0, 5.0, 15.0, 30.0):
+            try:
+                await self._ledgers[account].release(reservation, sent=False, reason="the reserve was not answered")
+                return
+            except LedgerUnavailable:
+                await asyncio.sleep(pause)
+        # Then the reconciler finds it as a stale hold, and proves from upstream's list that nothing ran.
+        log.warning("the ledger stays away: %s may be held until it is found stale", reservation)
+
+    def _count(self, principal: Principal, ticket: Ticket) -> None:
+        tenant = principal.tenant.id
+        self._telemetry.admissions.labels(tenant, "admitted").inc()
+        estimate_usd = ticket.quote.estimate / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
+        self._telemetry.estimated_usd.labels(tenant, self._telemetry.model(ticket.quote.model)).inc(estimate_usd)
+        for use in ticket.uses:
+            if use.violated and use.limit.mode is Mode.SHADOW:
+                self._telemetry.shadow_refusals.labels(tenant, CODES[use.limit.kind]).inc()

@@ -1,0 +1,67 @@
+"""Guards: bounds that a tenant's policy sets on input parameters and on derived quantities."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.domain.errors import Code, Refused
+from gateway.domain.limit import Guard
+from gateway.pricing import Model, Quote
+
+
+def check_guards(guards: Sequence[Guard], input: Mapping[str, Any], model: Model | None, quote: Quote) -> None:
+    """Refuse (`parameter_not_allowed`) the first value outside its bound; it names parameter, value and bound.
+
+    A parameter that the request leaves out is judged by its schema's default, a derived quantity (such as
+    `megapixels`) by its upper bound; one that has neither passes: there is nothing to judge.
+    """
+    for guard in guards:
+        given = input.get(guard.parameter)
+        value = given if given is not None else _implied(guard.parameter, model, quote)
+        bound = "left out" if guard.forbidden and given is not None else _violated(guard, value)
+        if bound:
+            raise _refusal(guard, value, bound)
+
+
+def _implied(parameter: str, model: Model | None, quote: Quote) -> Any:
+    """Give the value that upstream will take, or the bound of what will come of it."""
+    if parameter in quote.quantities:
+        return quote.quantities[parameter]
+    schema = model.input.get(parameter) if model else None
+    return schema.default if schema else None
+
+
+def _violated(guard: Guard, value: Any) -> str | None:
+    """Say which bound the value breaks, in words; None where it keeps them all."""
+    if value is None or guard.forbidden:
+        return None
+    if guard.one_of is not None and not any(value == one and type(value) is type(one) for one in guard.one_of):
+        return f"one of {', '.join(map(str, guard.one_of))}"
+    size = _size(value)
+    if guard.min is not None and (size is None or size < guard.min):
+        return f"at least {guard.min:g}"
+    if guard.max is not None and (size is None or size > guard.max):
+        return f"at most {guard.max:g}"
+    return None
+
+
+def _size(value: Any) -> float | None:
+    """What `min` and `max` judge: a number itself, a number in a string (as upstream reads it), a length else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return len(value) if isinstance(value, list) else None
+
+
+def _refusal(guard: Guard, value: Any, bound: str) -> Refused:
+    shown = repr(value)[:80]
+    return Refused(
+        Code.PARAMETER_NOT_ALLOWED,
+        f"{guard.parameter} is {shown}; the policy of {guard.scope} allows it to be {bound}",
+        extra={"parameter": guard.parameter, "value": value, "bound": bound, "scope": guard.scope},
+    )

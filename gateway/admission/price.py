@@ -1,0 +1,40 @@
+"""Price: what a create would cost this tenant, or why it may not be asked for."""
+
+from gateway.admission.guards import check_guards
+from gateway.admission.reading import CreateBody
+from gateway.domain.errors import Code, Refused
+from gateway.policy import Policy, Tenant
+from gateway.pricing import Quote, quote, unpriced_quote, validate
+
+
+def price(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
+    """Quote a create, in the order of the refusals: the tenant's list, the price, the schema, the guards.
+
+    Raises Refused: `model_not_allowed`, `model_unpriced`, `invalid_input`, `parameter_not_allowed`.
+    """
+    if not tenant.allows(body.model):
+        raise Refused(
+            Code.MODEL_NOT_ALLOWED,
+            f"the model {body.model[:80]!r} is not in the list of tenant {tenant.id!r}; ask whoever keeps its policy",
+            extra={"model": body.model[:200]},
+        )
+    quoted = _quote(policy, tenant, body)
+    check_guards(tenant.guards, body.input, policy.models.get(body.model), quoted)
+    return quoted
+
+
+def _quote(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
+    model = policy.models.get(body.model)
+    if model is not None and model.price is not None:
+        validate(model, body.input)
+        return quote(model, body.input)
+    if tenant.account.unpriced is None:
+        raise Refused(
+            Code.MODEL_UNPRICED,
+            f"the model {body.model[:80]!r} has no price in the policy, so its cost cannot be held; "
+            "a priced model, or a price for this one, is needed",
+            extra={"model": body.model[:200]},
+        )
+    if model is not None:
+        validate(model, body.input)
+    return unpriced_quote(body.model, tenant.account.unpriced)

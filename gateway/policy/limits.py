@@ -1,0 +1,135 @@
+"""Compiling limits and guards: from what a file says to what the ledger counts."""
+
+from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
+
+from gateway.domain.limit import Guard, Limit, LimitKind
+from gateway.domain.window import WindowName
+from gateway.policy.documents import (
+    AnyLimitDocument,
+    BudgetDocument,
+    ConcurrencyDocument,
+    CountDocument,
+    GuardDocument,
+    RateDocument,
+    WindowedDocument,
+)
+from gateway.policy.problems import Spot
+from gateway.policy.rules import check_finite, check_id, read_money
+
+_MINUTE_US = 60_000_000
+_SECOND_US = 1_000_000
+#: A rate's clock runs ahead of the present by at most the burst's drain time, and must stay exact in a double.
+_MOST_DRAIN_US = 2**52
+
+
+def compile_limits(
+    documents: Sequence[AnyLimitDocument], scope: str, zone: ZoneInfo, owner: Spot
+) -> tuple[Limit, ...]:
+    """Compile the limits of one scope; `zone` is where its calendar windows begin."""
+    spots = [owner.entry("limit", position, document.id) for position, document in enumerate(documents)]
+    limits = tuple(_limit(document, scope, zone, spot) for document, spot in zip(documents, spots, strict=True))
+    _check_clashes(limits, spots)
+    return limits
+
+
+def _limit(document: AnyLimitDocument, scope: str, zone: ZoneInfo, spot: Spot) -> Limit:
+    if document.id is not None:
+        check_id(document.id, spot)
+    match document:
+        case BudgetDocument():
+            return _windowed(
+                document, LimitKind.BUDGET, read_money(document.usd, "usd", spot) or 0, scope, zone, spot
+            )
+        case CountDocument():
+            return _windowed(document, LimitKind.COUNT, document.max, scope, zone, spot)
+        case RateDocument():
+            return _rate(document, scope, spot)
+        case ConcurrencyDocument():
+            name = document.id or LimitKind.CONCURRENCY.value
+            return Limit(scope, name, LimitKind.CONCURRENCY, document.mode, document.max)
+
+
+def _windowed(
+    document: WindowedDocument, kind: LimitKind, amount: int, scope: str, zone: ZoneInfo, spot: Spot
+) -> Limit:
+    if document.rolling is not None:
+        # Never accepted while nothing enforces it.
+        spot.report("rolling windows are not available yet; use window = …", "rolling")
+    elif document.window is None:
+        spot.report(f"is missing; use one of {', '.join(WindowName)}", "window")
+    alerts = tuple(sorted(set(document.alert_at)))
+    name = document.id or f"{kind}-{document.window}"
+    return Limit(scope, name, kind, document.mode, amount, document.window, zone, alert_at=alerts)
+
+
+def _rate(document: RateDocument, scope: str, spot: Spot) -> Limit:
+    if (document.per_minute is None) == (document.per_second is None):
+        spot.report("needs per_minute or per_second, one of them")
+    if document.per_second is not None:
+        window, interval_us = None, -(-_SECOND_US // document.per_second)
+    else:
+        window, interval_us = WindowName.MINUTE, -(-_MINUTE_US // (document.per_minute or 1))
+    if document.burst * interval_us > _MOST_DRAIN_US:
+        spot.report(f"{document.burst} is too large for this rate", "burst")
+    name = document.id or f"rate-{window or 'second'}"
+    return Limit(scope, name, LimitKind.RATE, document.mode, document.burst, window, interval_us=interval_us)
+
+
+def _check_clashes(limits: Sequence[Limit], spots: Sequence[Spot]) -> None:
+    """Report limits of one scope that would share a counter, or a name in metrics and refusals."""
+    by_counter: dict[object, Limit] = {}
+    by_id: dict[str, Limit] = {}
+    for limit, spot in zip(limits, spots, strict=True):
+        if limit.zone is not None and limit.window is None:  # reported as such; its name and counter mean nothing
+            continue
+        other = by_counter.setdefault((limit.kind, limit.window, limit.mode), limit)
+        if other is not limit:
+            spot.report(
+                f"counts the same as limit {other.id!r}, since both are {_described(limit)}; keep one of them"
+            )
+        elif by_id.setdefault(limit.id, limit) is not limit:
+            spot.report(f'is a second limit named {limit.id!r}; give it an id, such as id = "{_fresh_id(limit)}"')
+
+
+def _described(limit: Limit) -> str:
+    window = f" per {limit.window}" if limit.window else ""
+    return f"a {limit.kind}{window} in mode {limit.mode}"
+
+
+def _fresh_id(limit: Limit) -> str:
+    return "-".join(filter(None, (limit.kind, limit.window, limit.mode)))
+
+
+def compile_guards(documents: Sequence[GuardDocument], scope: str, owner: Spot) -> tuple[Guard, ...]:
+    """Compile the guards of one tenant."""
+    guards = []
+    for position, document in enumerate(documents):
+        spot = owner.entry("guard", position, document.parameter)
+        for problem in _guard_problems(document):
+            spot.report(problem)
+        for field, value in _numbers(document):
+            check_finite(value, field, spot)
+        bounds = (document.min, document.max, document.one_of, document.forbidden)
+        guards.append(Guard(scope, document.parameter, *bounds))
+    return tuple(guards)
+
+
+def _guard_problems(document: GuardDocument) -> Iterator[str]:
+    bounds = [bound for bound in (document.min, document.max, document.one_of) if bound is not None]
+    if not document.parameter:
+        yield "names no parameter"
+    if not bounds and not document.forbidden:
+        yield "bounds nothing; give min, max, one_of or forbidden = true"
+    if bounds and document.forbidden:
+        yield "is forbidden, so that min, max and one_of mean nothing; keep one or the other"
+    if document.min is not None and document.max is not None and document.min > document.max:
+        yield f"min {document.min} is above max {document.max}"
+    if document.one_of == ():
+        yield "one_of is empty; write forbidden = true to allow no value"
+
+
+def _numbers(document: GuardDocument) -> Iterator[tuple[str, object]]:
+    yield "min", document.min
+    yield "max", document.max
+    yield from (("one_of", value) for value in document.one_of or ())

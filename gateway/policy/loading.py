@@ -1,0 +1,51 @@
+"""Loading a folder of policy files: all of it, or an error that says all that is wrong."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from msgspec import Struct
+
+from gateway.policy.accounts import compile_account
+from gateway.policy.decoding import decode
+from gateway.policy.documents import AccountDocument, TenantDocument
+from gateway.policy.folder import Entry, fingerprint, read_folder
+from gateway.policy.linking import Family
+from gateway.policy.policy import Policy
+from gateway.policy.problems import PolicyInvalid, Problem, Spot
+from gateway.policy.tenants import compile_tenant
+from gateway.pricing import Model
+
+T = TypeVar("T", bound=Struct)
+
+
+def load_policy(folder: Path) -> Policy:
+    """Load every `*.toml` below a folder as one policy.
+
+    Raises PolicyInvalid with every problem that was found; files are named relative to how the folder was given.
+    """
+    found: list[Problem] = []
+    entries = read_folder(folder, found)
+    if not found and not _names(entries, "account"):
+        found.append(Problem(str(folder), "", "has no [[account]]; a policy needs at least one"))
+    accounts = {each.id: compile_account(each, spot) for each, spot in _decoded(entries, "account", AccountDocument)}
+    tenants = {each.id: compile_tenant(each, spot) for each, spot in _decoded(entries, "tenant", TenantDocument)}
+    models = {each.slug: each for each, _ in _decoded(entries, "model", Model)}
+    family = Family(tenants, _names(entries, "tenant"), _names(entries, "account"))
+    family.check()
+    if found:
+        raise PolicyInvalid(sorted(found, key=lambda problem: problem.file))
+    linked, keyring = family.link(accounts)
+    return Policy(fingerprint(entries), MappingProxyType(accounts), linked, MappingProxyType(models), keyring)
+
+
+def _names(entries: Sequence[Entry], kind: str) -> frozenset[str]:
+    return frozenset(entry.name for entry in entries if entry.kind == kind and entry.name)
+
+
+def _decoded(entries: Sequence[Entry], kind: str, document: type[T]) -> Iterator[tuple[T, Spot]]:
+    for entry in entries:
+        decoded = decode(entry.raw, document, entry.spot) if entry.kind == kind else None
+        if decoded is not None:
+            yield decoded, entry.spot

@@ -1,0 +1,129 @@
+"""The compiled policy: one frozen whole, in which everything a request needs is looked up and nothing worked out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from gateway.domain.limit import Guard, Limit, account_scope, key_scope, tenant_scope
+from gateway.policy.rules import is_id
+from gateway.pricing import Model
+
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamKey:
+    """A key of an upstream account: where its secret is, never the secret; and how much upstream lets it do."""
+
+    id: str
+    secret_env: str | None
+    secret_file: str | None
+    creates_per_minute: int
+    concurrent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An upstream account.
+
+    `base_url` has no slash at its end. `unpriced` is the hold, in units of 1e-8 USD, of a create whose model has no
+    price; None refuses it. `create_timeout_seconds` is how long a create waits for upstream's answer before it is
+    in doubt.
+    """
+
+    id: str
+    base_url: str
+    auth_header: str
+    unpriced: int | None
+    queue_seconds: float
+    in_doubt_hours: float
+    create_timeout_seconds: float = field(default=30, kw_only=True)
+    keys: tuple[UpstreamKey, ...]
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant with all that binds it.
+
+    `chain` is its own id, its parent's and so on up; `guards` are those of the whole chain; `allow` has one list of
+    globs for each tenant of the chain that has one; `limits` are its own, its parents' and the account's, in that
+    order.
+    """
+
+    id: str
+    account: Account
+    chain: tuple[str, ...]
+    weight: int
+    guards: tuple[Guard, ...]
+    allow: tuple[tuple[str, ...], ...]
+    limits: tuple[Limit, ...]
+
+    def allows(self, model: str) -> bool:
+        """Tell whether every list of the chain has a glob for the model; without lists every model is allowed."""
+        return all(any(fnmatchcase(model, glob) for glob in globs) for globs in self.allow)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever holds one key of a tenant.
+
+    `limits` are the key's own, then all of the tenant's; `scopes` are those of the key, the tenant, its parents and
+    the account, in that order. `expires_us` is in microseconds since the epoch.
+    """
+
+    tenant: Tenant
+    key: str
+    limits: tuple[Limit, ...]
+    scopes: tuple[str, ...]
+    expires_us: int | None
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything the policy files say; `keyring` is by the raw SHA-256 of a key's secret, 32 bytes.
+
+    `version` names the content: the same entries in other files or another order of files have the same version.
+    """
+
+    version: str
+    accounts: Mapping[str, Account]
+    tenants: Mapping[str, Tenant]
+    models: Mapping[str, Model]
+    keyring: Mapping[bytes, Principal]
+
+    def limits(self) -> Iterator[Limit]:
+        """Give every limit once, though tenants share those of their parents and their account."""
+        owners: tuple[Account | Tenant | Principal, ...] = (
+            *self.accounts.values(),
+            *self.tenants.values(),
+            *self.keyring.values(),
+        )
+        once = {(limit.scope, limit.id): limit for owner in owners for limit in owner.limits}
+        yield from once.values()
+
+
+def principal(
+    tenant: Tenant, key: str, limits: tuple[Limit, ...] = (), expires_us: int | None = None, revoked: bool = False
+) -> Principal:
+    """Put a key on top of its tenant's limits and scopes."""
+    parents = tuple(tenant_scope(each) for each in tenant.chain)
+    scopes = (key_scope(tenant.id, key), *parents, account_scope(tenant.account.id))
+    return Principal(tenant, key, limits + tenant.limits, scopes, expires_us, revoked)
+
+
+def with_key(policy: Policy, tenant: str, key: str, sha256_hex: str) -> Policy:
+    """Add a key that was made on this machine; the version stays, since the files are as they were.
+
+    A key that the files have already keeps what they say of it: they may have revoked it. Raises ValueError for an
+    unknown tenant, and for what is not an id or a SHA-256.
+    """
+    if tenant not in policy.tenants:
+        raise ValueError(f"no tenant {tenant!r} in the policy files")
+    digest = bytes.fromhex(sha256_hex)
+    if len(digest) != _DIGEST_BYTES or not is_id(key):
+        raise ValueError(f"not a key: id {key!r} with a digest of {len(digest)} bytes")
+    added = {digest: principal(policy.tenants[tenant], key)}
+    return replace(policy, keyring=MappingProxyType(added | dict(policy.keyring)))

@@ -1,0 +1,54 @@
+"""The state of one sandbox: every part that its endpoints share."""
+
+from collections import Counter
+
+from starlette.requests import Request
+
+from gateway.sandbox.catalogue import models
+from gateway.sandbox.clock import Clock
+from gateway.sandbox.config import SandboxConfig
+from gateway.sandbox.credentials import Credential, authenticate
+from gateway.sandbox.faults import Faults
+from gateway.sandbox.limits import RateLog
+from gateway.sandbox.predictions import Predictions
+
+
+class Seen:
+    """Counts of requests, and the last create as it came in."""
+
+    def __init__(self) -> None:
+        self.creates = 0
+        self.polls = 0
+        self.refused: Counter[int] = Counter()
+        """Refused creates by status, those refused by a fault included."""
+        self.last_headers: list[tuple[str, str]] = []
+        self.last_body = b""
+
+    def create(self, request: Request, body: bytes) -> None:
+        """Note a create that arrived whole."""
+        self.creates += 1
+        self.last_headers = request.headers.items()
+        self.last_body = body
+
+
+class Simulation:
+    """What all endpoints of one sandbox share."""
+
+    def __init__(self, config: SandboxConfig, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.models = models()
+        self.seen = Seen()
+        self.faults = Faults(config)
+        self.rate = RateLog(config.creates_per_minute)
+        self.predictions = Predictions(lambda: self.faults.next_name("costs"))
+
+    def settled_now(self) -> float:
+        """The time, once everything that has ended by then is settled."""
+        now = self.clock.time()
+        self.predictions.settle_due(now)
+        return now
+
+    def authenticate(self, request: Request) -> Credential:
+        """The key of a request. Refuses with 401."""
+        return authenticate(request.headers, self.config.key)

@@ -1,0 +1,69 @@
+"""Doubts: which of upstream's executions belong to creates whose answer never came.
+
+Pure reasoning over two lists, without I/O: the reconciler brings them and acts on the result. A wrong assignment
+would charge one tenant for another's prediction, so where more than one tenant could be meant, none is.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from gateway.domain.reservation import Reservation
+from gateway.domain.window import MICROSECONDS
+from gateway.upstream.answers import Execution
+
+#: An execution may have been created this long before the send or after the deadline, by upstream's own clock.
+SLACK_US = 5 * MICROSECONDS
+
+
+class Doubt(NamedTuple):
+    """A reservation in doubt, with the span of upstream's time in which its prediction can have begun."""
+
+    reservation: Reservation
+    from_us: int
+    until_us: int
+
+
+class Match(NamedTuple):
+    """An execution that is the prediction of a reservation."""
+
+    reservation: Reservation
+    execution: Execution
+
+
+class Findings(NamedTuple):
+    """What a complete listing says: proofs, doubts that no execution can explain, and those left ambiguous."""
+
+    matches: list[Match]
+    absent: list[Reservation]
+    ambiguous: list[Reservation]
+
+
+def resolve(doubts: Sequence[Doubt], executions: Iterable[Execution]) -> Findings:
+    """Assign executions (unclaimed ones, older than every create in flight) to doubts.
+
+    Doubts of one tenant with equal model and hold are interchangeable. Oldest first, so that a listing read twice
+    gives the same result.
+    """
+    open_doubts = sorted(doubts, key=lambda doubt: (doubt.from_us, doubt.reservation.id))
+    matches: list[Match] = []
+    contested: set[str] = set()
+    for execution in sorted(executions, key=lambda e: (e.created_us, e.id)):
+        able = [doubt for doubt in open_doubts if _could_be(doubt, execution)]
+        if len({_identity(doubt.reservation) for doubt in able}) == 1:
+            matches.append(Match(able[0].reservation, execution))
+            open_doubts.remove(able[0])
+        else:
+            contested.update(doubt.reservation.id for doubt in able)
+    return Findings(
+        matches,
+        [doubt.reservation for doubt in open_doubts if doubt.reservation.id not in contested],
+        [doubt.reservation for doubt in open_doubts if doubt.reservation.id in contested],
+    )
+
+
+def _could_be(doubt: Doubt, execution: Execution) -> bool:
+    return execution.model == doubt.reservation.model and doubt.from_us <= execution.created_us <= doubt.until_us
+
+
+def _identity(reservation: Reservation) -> tuple[str, str, int]:
+    return reservation.tenant, reservation.model, reservation.hold

@@ -1,0 +1,84 @@
+"""Settlement: what a reading of a prediction means for the money that is held for it."""
+
+from typing import Protocol
+
+from gateway.domain.money import UNITS_PER_USD
+from gateway.domain.reservation import How, Reservation, State
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.ledger import Settled
+from gateway.telemetry import Telemetry
+from gateway.upstream.answers import Phase, Reading
+
+#: How long a success whose cost reads nothing is read again, before the estimate is taken.
+COST_SECONDS = 60
+#: The first pause before it is read again; the reconciler's claims lengthen it.
+REREAD_SECONDS = 2.0
+
+
+class AccountLedger(Protocol):
+    """What settlement asks of an account's ledger."""
+
+    async def settle(self, reservation: str, cost: int, how: How, status: str) -> Settled | None:
+        """End a reservation at a cost."""
+        ...
+
+    async def finish(self, reservation: str, status: str, due_s: float) -> int:
+        """Record that the prediction ended; returns when that was first seen."""
+        ...
+
+    async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
+        """End a reservation with nothing charged."""
+        ...
+
+    async def now_us(self) -> int:
+        """Reckon the store's time."""
+        ...
+
+
+class Settlement:
+    """Settles the reservations of one account; every method may raise LedgerUnavailable and be repeated."""
+
+    def __init__(self, ledger: AccountLedger, telemetry: Telemetry) -> None:
+        self._ledger = ledger
+        self._telemetry = telemetry
+
+    async def observe(self, reservation: Reservation, reading: Reading) -> int | None:
+        """Settle if the reading allows it; returns the cost it is settled at, or None while it is open.
+
+        A success needs a cost above zero: a cost that reads 0 or is absent is read again for COST_SECONDS after
+        the end was first seen, then the estimate is charged, as assumed. Whatever else ended costs what upstream
+        states, and nothing where it states nothing.
+        """
+        if not reading.ended:
+            return None
+        stated = reading.cost or 0
+        if reading.phase is not Phase.SUCCEEDED or stated > 0 or reservation.estimate == 0:
+            return await self._settle(reservation, stated, How.EXACT, reading.status)
+        finished_us = await self._ledger.finish(reservation.id, reading.status, REREAD_SECONDS)
+        if await self._ledger.now_us() - finished_us < COST_SECONDS * MICROSECONDS:
+            return None
+        return await self.assume(reservation, reading.status)
+
+    async def assume(self, reservation: Reservation, status: str) -> int | None:
+        """Charge the estimate, because upstream never stated the cost."""
+        return await self._settle(reservation, reservation.estimate, How.ASSUMED, status)
+
+    async def release(self, reservation: str, *, sent: bool, reason: str) -> None:
+        """Give the hold back, because provably nothing ran."""
+        if await self._ledger.release(reservation, sent=sent, reason=reason):
+            self._telemetry.settlements.labels(How.RELEASED).inc()
+
+    async def _settle(self, reservation: Reservation, cost: int, how: How, status: str) -> int | None:
+        settled = await self._ledger.settle(reservation.id, cost, how, status)
+        if settled is None:
+            return None
+        if settled.first:
+            self._telemetry.settlements.labels(settled.how).inc()
+            usd = settled.cost / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
+            self._telemetry.settled_usd.labels(reservation.tenant, self._telemetry.model(reservation.model)).inc(usd)
+        return settled.cost
+
+
+def is_open(reservation: Reservation) -> bool:
+    """Tell whether a reservation has not ended."""
+    return reservation.state not in (State.SETTLED, State.RELEASED)

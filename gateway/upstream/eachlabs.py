@@ -1,0 +1,103 @@
+"""Eachlabs: the calls that the gateway makes, each by a chosen key of an account."""
+
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from gateway.policy import Account
+from gateway.telemetry import Telemetry
+from gateway.upstream.client import Answer, Outgoing, Upstream
+from gateway.upstream.headers import Headers, outgoing
+
+POLL_SECONDS = 10.0
+RELAY_SECONDS = 60.0
+RUN_SECONDS = 300.0  # upstream's own request timeout of a synchronous run
+_JSON: Headers = [(b"accept", b"application/json")]
+
+
+class Eachlabs:
+    """One upstream account as the gateway calls it.
+
+    `secrets` is key id → secret; `base_url` overrides the policy's.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        secrets: Mapping[str, str],
+        client: Upstream,
+        telemetry: Telemetry,
+        base_url: str | None = None,
+    ) -> None:
+        self.account = account
+        self._secrets = dict(secrets)
+        self._client = client
+        self._telemetry = telemetry
+        self._base = (base_url or account.base_url).rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"Eachlabs({self.account.id!r} at {self._base!r})"  # and never a secret
+
+    async def create(
+        self,
+        path: str,
+        body: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        key: str,
+        request_id: str,
+        send_by: float,
+    ) -> Answer:
+        """Send a create or a run, once. Raises NotSent or OutcomeUnknown."""
+        run = path.endswith("/run")
+        seconds = RUN_SECONDS if run else self.account.create_timeout_seconds
+        request = Outgoing("POST", self._base + path, self._headers(headers, key, request_id), body, seconds, send_by)
+        return await self._send("run" if run else "create", request)
+
+    async def poll(
+        self, prediction: str, key: str, headers: Iterable[tuple[bytes, bytes]] = (), request_id: str = "reconciler"
+    ) -> Answer:
+        """Ask for a prediction once. Raises NotSent or OutcomeUnknown."""
+        url = f"{self._base}/v1/prediction/{quote(prediction, safe='')}"
+        given = [*(headers or _JSON)]
+        return await self._send(
+            "poll", Outgoing("GET", url, self._headers(given, key, request_id), b"", POLL_SECONDS)
+        )
+
+    async def cancel(
+        self, prediction: str, body: bytes, key: str, headers: Iterable[tuple[bytes, bytes]], request_id: str
+    ) -> Answer:
+        """Ask upstream to cancel a prediction, once. Raises NotSent or OutcomeUnknown."""
+        url = f"{self._base}/v1/prediction/{quote(prediction, safe='')}/cancel"
+        request = Outgoing("POST", url, self._headers(headers, key, request_id), body, POLL_SECONDS)
+        return await self._send("cancel", request)
+
+    async def executions(self, parameters: Mapping[str, str | int], key: str) -> Answer:
+        """Read one page of the organisation's executions. Raises NotSent or OutcomeUnknown."""
+        url = f"{self._base}/v1/executions?{urlencode(parameters)}"
+        return await self._send("executions", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+
+    def relay(
+        self,
+        method: str,
+        target: str,
+        body: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        request_id: str,
+    ) -> AbstractAsyncContextManager[Any]:
+        """Pass a free request on by the account's first key; a context manager of the streamed answer."""
+        key = self.account.keys[0].id
+        request = Outgoing(method, self._base + target, self._headers(headers, key, request_id), body, RELAY_SECONDS)
+        context: AbstractAsyncContextManager[Any] = self._client.stream(request)
+        return context
+
+    def _headers(self, headers: Iterable[tuple[bytes, bytes]], key: str, request_id: str) -> Headers:
+        return outgoing(headers, self.account.auth_header, self._secrets[key], request_id)
+
+    async def _send(self, operation: str, request: Outgoing) -> Answer:
+        begun = time.perf_counter()
+        try:
+            return await self._client.send(request)
+        finally:
+            self._telemetry.upstream_seconds.labels(operation).observe(time.perf_counter() - begun)
