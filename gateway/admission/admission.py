@@ -167,7 +167,7 @@ class Admission:
         return await self._ledgers[account.id].reserve(order, self._postings_of(principal), capacities)
 
     def _postings_of(self, principal: Principal) -> Postings:
-        """Give a principal's postings, derived at its first create; the entry keeps the principal alive, and its id."""
+        """Give a principal's postings, derived at its first create; the entry keeps the principal, so its id holds."""
         known = self._postings.get(id(principal))
         if known is None:
             prefix = account_prefix(principal.tenant.account.id)

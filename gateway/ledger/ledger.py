@@ -115,9 +115,18 @@ class Ledger:
         what, _ = await self._run("release", request)
         return bool(what == b"done")
 
-    async def claim(self, most: int, first_s: float, longest_s: float) -> list[Reservation]:
-        """Take what is due to be looked at; it is due again after `first_s`, doubling up to `longest_s`."""
-        reply = await self._run("claim", {"most": most, "first_us": _us(first_s), "longest_us": _us(longest_s)})
+    async def absent(self, reservation: str) -> int:
+        """Note that a complete list of executions shows no trace of a doubt; returns when that was first so (µs)."""
+        _, first = await self._run("absent", {"id": reservation})
+        return int(first)
+
+    async def claim(self, most: int, first_s: float, longest_s: float, doubt_s: float) -> list[Reservation]:
+        """Take what is due to be looked at; it is due again after `first_s`, doubling up to `longest_s`.
+
+        For a doubt it doubles up to `doubt_s`.
+        """
+        spans = {"first_us": _us(first_s), "longest_us": _us(longest_s), "doubt_us": _us(doubt_s)}
+        reply = await self._run("claim", {"most": most, **spans})
         return [read_record(self.account, id_.decode(), flat) for id_, flat in reply if flat]
 
     async def _run(self, verb: str, request: object, *blobs: bytes) -> list[Any]:

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from gateway.domain.reservation import TRANSITIONS
 
-VERBS = ("reserve", "seed", "confirm", "doubt", "finish", "settle", "release", "claim")
+VERBS = ("reserve", "seed", "confirm", "doubt", "finish", "settle", "release", "absent", "claim")
 
 
 @dataclass(frozen=True, slots=True)

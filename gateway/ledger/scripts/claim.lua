@@ -1,13 +1,15 @@
 -- claim: takes the reservations that are due to be looked at, by moving their due time forward. Any worker may
 -- claim; whoever does acts, and all actions are idempotent, so there is no leader and none is lost with a worker.
 --
--- Request: most (how many), first_us and longest_us (the due time doubles from first to longest with every claim).
+-- Request: most (how many), first_us and longest_us (the due time doubles from first to longest with every claim),
+--   doubt_us (its longest for a doubt, for which the whole list of executions is read).
 -- Reply: {now, {id, flat record}…}
 local at = now()
 local found = { at }
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. ':due', '-inf', at, 'LIMIT', 0, req.most)) do
   local tries = redis.call('HINCRBY', record_key(id), 'polls', 1)
-  local lease = math.min(req.first_us * 2 ^ math.min(tries - 1, 30), req.longest_us)
+  local longest = redis.call('HGET', record_key(id), 'state') == 'in_doubt' and req.doubt_us or req.longest_us
+  local lease = math.min(req.first_us * 2 ^ math.min(tries - 1, 30), longest)
   redis.call('ZADD', prefix .. ':due', at + lease, id)
   found[#found + 1] = { id, redis.call('HGETALL', record_key(id)) }
 end

@@ -1,0 +1,101 @@
+"""Views: what the ledger knows of one account, read without changing anything."""
+
+from typing import NamedTuple
+
+from gateway.domain.reservation import Reservation
+from gateway.domain.window import FOREVER_US
+from gateway.ledger.postings import Counter, account_prefix
+from gateway.ledger.records import read_record
+from gateway.ledger.store import Store
+
+
+class Totals(NamedTuple):
+    """The reservations of an account that have not ended; `oldest_us` is the admission of the first, or None."""
+
+    open: int
+    in_doubt: int
+    oldest_us: int | None
+
+
+class Counted(NamedTuple):
+    """A counter: money in units of 1e-8 USD, and predictions."""
+
+    charged: int
+    held: int
+    predictions: int
+
+
+class Views:
+    """Reads one account's part of the store. Every method may raise LedgerUnavailable."""
+
+    def __init__(self, store: Store, account: str) -> None:
+        self.account = account
+        self._store = store
+        self._prefix = account_prefix(account)
+
+    async def reservation(self, reservation: str) -> Reservation | None:
+        """Give a reservation by its id; None for an unknown one, and for a tombstone."""
+        flat = await self._store.read("HGETALL", f"{self._prefix}:r:{reservation}")
+        pairs = [part for pair in flat.items() for part in pair] if isinstance(flat, dict) else flat
+        return read_record(self.account, reservation, pairs) if len(pairs) > 4 else None
+
+    async def owner(self, prediction: str) -> str | None:
+        """Give the id of the reservation that a prediction belongs to."""
+        owner = await self._store.read("GET", f"{self._prefix}:p:{prediction}")
+        return owner.decode() if owner else None
+
+    async def by_prediction(self, prediction: str) -> Reservation | None:
+        """Give the reservation of a prediction."""
+        owner = await self.owner(prediction)
+        return await self.reservation(owner) if owner else None
+
+    async def predictions(self, tenant: str, offset: int, limit: int) -> list[Reservation]:
+        """Give a tenant's predictions, newest first."""
+        ids = await self._store.read("ZREVRANGE", f"{self._prefix}:t:{tenant}", offset, offset + limit - 1)
+        found = [await self.reservation(each.decode()) for each in ids]
+        return [each for each in found if each is not None]
+
+    async def prediction_count(self, tenant: str) -> int:
+        """Count a tenant's predictions that the ledger still keeps."""
+        return int(await self._store.read("ZCARD", f"{self._prefix}:t:{tenant}"))
+
+    async def oldest_held_us(self) -> int:
+        """Give the admission of the oldest create that is perhaps being sent; the far future where there is none."""
+        first = await self._store.read("ZRANGE", f"{self._prefix}:held", 0, 0, "WITHSCORES")
+        return _score(first) if first else FOREVER_US
+
+    async def totals(self) -> Totals:
+        """Count the reservations that have not ended."""
+        live = int(await self._store.read("ZCARD", f"{self._prefix}:live"))
+        doubts = int(await self._store.read("ZCARD", f"{self._prefix}:doubt"))
+        first = await self._store.read("ZRANGE", f"{self._prefix}:live", 0, 0, "WITHSCORES")
+        return Totals(live - doubts, doubts, _score(first) if first else None)
+
+    async def counted(self, counter: Counter, start_us: int) -> Counted:
+        """Read a counter in the window that starts then."""
+        values = await self._store.read("HMGET", counter.key(self._prefix, start_us), "c", "h", "n")
+        return Counted(*(int(value or 0) for value in values))
+
+    async def slots(self, scope: str, now_us: int) -> int:
+        """Count the predictions in flight under a scope."""
+        return int(await self._store.read("ZCOUNT", f"{self._prefix}:s:{scope}", f"({now_us}", "+inf"))
+
+    async def upstream_slots(self, key: str, now_us: int) -> int:
+        """Count the predictions in flight on an upstream key."""
+        return int(await self._store.read("ZCOUNT", f"{self._prefix}:us:{key}", f"({now_us}", "+inf"))
+
+    async def own_file(self, file: str, tenant: str, keep_s: int) -> None:
+        """Remember whose upload a file is, for `keep_s` seconds."""
+        await self._store.read("SET", f"{self._prefix}:f:{file}", tenant, "EX", keep_s)
+
+    async def file_owner(self, file: str) -> str | None:
+        """Give the tenant that presigned a file."""
+        owner = await self._store.read("GET", f"{self._prefix}:f:{file}")
+        return owner.decode() if owner else None
+
+
+def _score(pairs: list[object]) -> int:
+    """Take the first score of a sorted set's reply, whichever protocol version shaped it."""
+    first = pairs[0]
+    score = first[1] if isinstance(first, list | tuple) else pairs[1]
+    return int(float(score))  # type: ignore[arg-type]  # the client types no replies

@@ -1,0 +1,97 @@
+"""The reconciler: looks at every open reservation that is due, so that what nobody polls is settled all the same.
+
+Every worker runs one for each account. They share the work by claims: whoever claims a reservation acts on it, and
+every action may be repeated, so there is no leader and nothing is lost with a worker.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from gateway.domain.reservation import Reservation, State
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.store import LedgerUnavailable
+from gateway.pricing import Model
+from gateway.settlement.inquest import Inquest
+from gateway.settlement.settlement import Settlement
+from gateway.upstream.answers import read_prediction
+from gateway.upstream.client import NotSent, OutcomeUnknown
+from gateway.upstream.eachlabs import Eachlabs
+
+log = logging.getLogger("gateway.reconciler")
+
+PAUSE_SECONDS = 0.5
+MOST_AT_ONCE = 32
+FIRST_SECONDS = 1.0
+LONGEST_SECONDS = 8.0  # so that an end that nobody polls is settled within 10 s
+DOUBT_SECONDS = 60.0
+
+
+class Reconciler:
+    """Settles what is due in one account's ledger, until it is cancelled."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        upstream: Eachlabs,
+        settlement: Settlement,
+        inquest: Inquest,
+        models: Mapping[str, Model],
+    ) -> None:
+        self._ledger = ledger
+        self._upstream = upstream
+        self._settlement = settlement
+        self._inquest = inquest
+        self._models = models
+
+    async def run(self) -> None:
+        """Look, act, and look again for ever; an outage of the store or of upstream only lengthens the wait."""
+        while True:
+            try:
+                due = await self._ledger.claim(MOST_AT_ONCE, FIRST_SECONDS, LONGEST_SECONDS, DOUBT_SECONDS)
+                await self._act(due)
+            except LedgerUnavailable as error:
+                log.warning("the ledger does not answer: %s", error)
+                due = []
+            if len(due) < MOST_AT_ONCE:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _act(self, due: Sequence[Reservation]) -> None:
+        """Do what each state asks for; one that fails is due again, and does not keep the others from theirs."""
+        doubts = [each for each in due if each.state is State.IN_DOUBT]
+        jobs = [self._look(each) for each in due if each.state is State.RUNNING]
+        jobs += [self._bury(each) for each in due if each.state is State.HELD]
+        if doubts:
+            jobs.append(self._inquest.hold(doubts))
+        for result in await asyncio.gather(*jobs, return_exceptions=True):
+            if isinstance(result, LedgerUnavailable):
+                log.warning("the ledger does not answer: %s", result)
+            elif isinstance(result, BaseException):
+                log.error("the reconciler failed at one reservation", exc_info=result)
+
+    async def _bury(self, reservation: Reservation) -> None:
+        """Turn a stale hold into a doubt: its worker died, and may have sent it before."""
+        log.warning("%s has lost its worker; its outcome is looked for", reservation.id)
+        await self._ledger.doubt(reservation.id, "its worker died", 0)
+
+    async def _look(self, reservation: Reservation) -> None:
+        """Poll a running prediction by the key that created it."""
+        if await self._past_horizon(reservation):
+            log.error("%s never ended upstream; charged at its estimate", reservation.id)
+            await self._settlement.assume(reservation, reservation.status or "unknown")
+            return
+        try:
+            answer = await self._upstream.poll(reservation.prediction or "", reservation.upstream_key)
+        except (NotSent, OutcomeUnknown) as error:
+            log.info("poll of %s failed: %s", reservation.id, error)
+            return
+        reading = read_prediction(answer.body) if answer.status == 200 else None
+        if reading is not None:
+            await self._settlement.observe(reservation, reading)
+
+    async def _past_horizon(self, reservation: Reservation) -> bool:
+        age_s = (await self._ledger.now_us() - reservation.admitted_us) / MICROSECONDS
+        model = self._models.get(reservation.model)
+        run_s = model.max_run_seconds if model else 0
+        return age_s > self._upstream.account.in_doubt_hours * 3600 + run_s
