@@ -167,7 +167,7 @@ class Admission:
         return await self._ledgers[account.id].reserve(order, self._postings_of(principal), capacities)
 
     def _postings_of(self, principal: Principal) -> Postings:
-        """Give a principal's postings, derived at its first create; the entry keeps the principal, so its id holds."""
+        """Give a principal's postings, derived at its first create; the entry keeps the principal alive."""
         known = self._postings.get(id(principal))
         if known is None:
             prefix = account_prefix(principal.tenant.account.id)
@@ -193,7 +193,6 @@ class Admission:
 
     def _count(self, principal: Principal, ticket: Ticket) -> None:
         tenant = principal.tenant.id
-        self._telemetry.admissions.labels(tenant, "admitted").inc()
         estimate_usd = ticket.quote.estimate / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
         self._telemetry.estimated_usd.labels(tenant, self._telemetry.model(ticket.quote.model)).inc(estimate_usd)
         for use in ticket.uses:

@@ -84,7 +84,7 @@ def rate_limit_fields(uses: Sequence[Use]) -> dict[str, str]:
 
 def resets_at(use: Use, at_us: int) -> str | None:
     """Give the time (RFC 3339, UTC) at which a window ends or a rate admits again; None where none is known."""
-    if use.limit.kind is LimitKind.CONCURRENCY or use.limit.window is WindowName.TOTAL:
+    if use.limit.kind is LimitKind.CONCURRENCY or use.limit.window is WindowName.TOTAL or not use.wait_us:
         return None
     moment = datetime.fromtimestamp(-(-(at_us + use.wait_us) // MICROSECONDS), UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,7 @@
 """The ledger of one upstream account: each method runs one verb, in one atomic step of the store."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.domain.money import MAX_UNITS
@@ -45,11 +45,18 @@ class Ledger:
     """Holds, confirms, settles and releases the reservations of one account. Every method may raise
     LedgerUnavailable, and every one may be repeated: a repeat changes nothing."""
 
-    def __init__(self, store: Store, scripts: Mapping[str, Script], account: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scripts: Mapping[str, Script],
+        account: str,
+        timed: Callable[[float], object] = lambda _seconds: None,
+    ) -> None:
         self.account = account
         self.prefix = account_prefix(account)
         self.store = store
         self._scripts = scripts
+        self._timed = timed  # told how long each call took, in seconds
         self._seen_us = 0
         self._seen_at = 0.0
 
@@ -131,7 +138,9 @@ class Ledger:
 
     async def _run(self, verb: str, request: object, *blobs: bytes) -> list[Any]:
         """Run a verb; takes the store's time out of the reply (always the second item; claim's first)."""
+        begun = time.perf_counter()
         reply = await self.store.run(self._scripts[verb], self.prefix, request, *blobs)
+        self._timed(time.perf_counter() - begun)
         self._saw(int(reply.pop(0 if verb == "claim" else 1)))
         return reply
 

@@ -82,7 +82,7 @@ class Postings:
         if counter:
             return self.counters.index(counter) + 1
         if limit.kind is LimitKind.RATE:
-            return f"{self.prefix}:g:{limit.scope}|{limit.window or 'second'}|{limit.mode}"
+            return clock_key(self.prefix, limit)
         return limit.scope
 
 
@@ -91,6 +91,11 @@ def counter_of(limit: Limit) -> Counter | None:
     if limit.kind in (LimitKind.RATE, LimitKind.CONCURRENCY) or limit.window is None or limit.zone is None:
         return None
     return Counter(limit.scope, limit.window, limit.zone)
+
+
+def clock_key(prefix: str, limit: Limit) -> str:
+    """Name the store's key of a rate's clock: by scope, unit and mode, so that a changed number keeps its use."""
+    return f"{prefix}:g:{limit.scope}|{limit.window or 'second'}|{limit.mode}"
 
 
 def _expiry(window: WindowName, stop_us: int) -> int:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gateway.domain.reservation import Reservation
-from gateway.domain.window import FOREVER_US
+from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.postings import Counter, account_prefix
 from gateway.ledger.records import read_record
 from gateway.ledger.store import Store
@@ -31,17 +31,22 @@ class Views:
     def __init__(self, store: Store, account: str) -> None:
         self.account = account
         self._store = store
-        self._prefix = account_prefix(account)
+        self.prefix = account_prefix(account)
+
+    async def now_us(self) -> int:
+        """Read the store's time, in microseconds."""
+        seconds, micros = await self._store.read("TIME")
+        return int(seconds) * MICROSECONDS + int(micros)
 
     async def reservation(self, reservation: str) -> Reservation | None:
         """Give a reservation by its id; None for an unknown one, and for a tombstone."""
-        flat = await self._store.read("HGETALL", f"{self._prefix}:r:{reservation}")
+        flat = await self._store.read("HGETALL", f"{self.prefix}:r:{reservation}")
         pairs = [part for pair in flat.items() for part in pair] if isinstance(flat, dict) else flat
         return read_record(self.account, reservation, pairs) if len(pairs) > 4 else None
 
     async def owner(self, prediction: str) -> str | None:
         """Give the id of the reservation that a prediction belongs to."""
-        owner = await self._store.read("GET", f"{self._prefix}:p:{prediction}")
+        owner = await self._store.read("GET", f"{self.prefix}:p:{prediction}")
         return owner.decode() if owner else None
 
     async def by_prediction(self, prediction: str) -> Reservation | None:
@@ -51,46 +56,50 @@ class Views:
 
     async def predictions(self, tenant: str, offset: int, limit: int) -> list[Reservation]:
         """Give a tenant's predictions, newest first."""
-        ids = await self._store.read("ZREVRANGE", f"{self._prefix}:t:{tenant}", offset, offset + limit - 1)
+        ids = await self._store.read("ZREVRANGE", f"{self.prefix}:t:{tenant}", offset, offset + limit - 1)
         found = [await self.reservation(each.decode()) for each in ids]
         return [each for each in found if each is not None]
 
     async def prediction_count(self, tenant: str) -> int:
         """Count a tenant's predictions that the ledger still keeps."""
-        return int(await self._store.read("ZCARD", f"{self._prefix}:t:{tenant}"))
+        return int(await self._store.read("ZCARD", f"{self.prefix}:t:{tenant}"))
 
     async def oldest_held_us(self) -> int:
         """Give the admission of the oldest create that is perhaps being sent; the far future where there is none."""
-        first = await self._store.read("ZRANGE", f"{self._prefix}:held", 0, 0, "WITHSCORES")
+        first = await self._store.read("ZRANGE", f"{self.prefix}:held", 0, 0, "WITHSCORES")
         return _score(first) if first else FOREVER_US
 
     async def totals(self) -> Totals:
         """Count the reservations that have not ended."""
-        live = int(await self._store.read("ZCARD", f"{self._prefix}:live"))
-        doubts = int(await self._store.read("ZCARD", f"{self._prefix}:doubt"))
-        first = await self._store.read("ZRANGE", f"{self._prefix}:live", 0, 0, "WITHSCORES")
+        live = int(await self._store.read("ZCARD", f"{self.prefix}:live"))
+        doubts = int(await self._store.read("ZCARD", f"{self.prefix}:doubt"))
+        first = await self._store.read("ZRANGE", f"{self.prefix}:live", 0, 0, "WITHSCORES")
         return Totals(live - doubts, doubts, _score(first) if first else None)
 
     async def counted(self, counter: Counter, start_us: int) -> Counted:
         """Read a counter in the window that starts then."""
-        values = await self._store.read("HMGET", counter.key(self._prefix, start_us), "c", "h", "n")
+        values = await self._store.read("HMGET", counter.key(self.prefix, start_us), "c", "h", "n")
         return Counted(*(int(value or 0) for value in values))
 
     async def slots(self, scope: str, now_us: int) -> int:
         """Count the predictions in flight under a scope."""
-        return int(await self._store.read("ZCOUNT", f"{self._prefix}:s:{scope}", f"({now_us}", "+inf"))
+        return int(await self._store.read("ZCOUNT", f"{self.prefix}:s:{scope}", f"({now_us}", "+inf"))
 
     async def upstream_slots(self, key: str, now_us: int) -> int:
         """Count the predictions in flight on an upstream key."""
-        return int(await self._store.read("ZCOUNT", f"{self._prefix}:us:{key}", f"({now_us}", "+inf"))
+        return int(await self._store.read("ZCOUNT", f"{self.prefix}:us:{key}", f"({now_us}", "+inf"))
+
+    async def clock_us(self, key: str) -> int:
+        """Read a rate's clock: the time at which its bucket is empty, 0 where it long is."""
+        return int(await self._store.read("GET", key) or 0)
 
     async def own_file(self, file: str, tenant: str, keep_s: int) -> None:
         """Remember whose upload a file is, for `keep_s` seconds."""
-        await self._store.read("SET", f"{self._prefix}:f:{file}", tenant, "EX", keep_s)
+        await self._store.read("SET", f"{self.prefix}:f:{file}", tenant, "EX", keep_s)
 
     async def file_owner(self, file: str) -> str | None:
         """Give the tenant that presigned a file."""
-        owner = await self._store.read("GET", f"{self._prefix}:f:{file}")
+        owner = await self._store.read("GET", f"{self.prefix}:f:{file}")
         return owner.decode() if owner else None
 
 

@@ -1,6 +1,6 @@
 """The compiled policy: one frozen whole, in which everything a request needs is looked up and nothing worked out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -94,15 +94,15 @@ class Policy:
     models: Mapping[str, Model]
     keyring: Mapping[bytes, Principal]
 
-    def limits(self) -> Iterator[Limit]:
-        """Give every limit once, though tenants share those of their parents and their account."""
+    def limits(self, account: str) -> tuple[Limit, ...]:
+        """Give every limit that is counted in an account's ledger, once, though tenants share those of parents."""
         owners: tuple[Account | Tenant | Principal, ...] = (
-            *self.accounts.values(),
-            *self.tenants.values(),
-            *self.keyring.values(),
+            self.accounts[account],
+            *(tenant for tenant in self.tenants.values() if tenant.account.id == account),
+            *(each for each in self.keyring.values() if each.tenant.account.id == account),
         )
         once = {(limit.scope, limit.id): limit for owner in owners for limit in owner.limits}
-        yield from once.values()
+        return tuple(once.values())
 
 
 def principal(

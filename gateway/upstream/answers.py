@@ -57,8 +57,13 @@ class Execution(NamedTuple):
     created_us: int
 
 
+def _absent() -> msgspec.Raw:
+    """Stand for a cost that is not there: as JSON's null, it is no number."""
+    return msgspec.Raw(b"null")
+
+
 class _Metrics(msgspec.Struct):
-    cost: msgspec.Raw | None = None
+    cost: msgspec.Raw = msgspec.field(default_factory=_absent)
 
 
 class _Prediction(msgspec.Struct):
@@ -75,7 +80,7 @@ class _Execution(msgspec.Struct):
     id: str
     model: str = ""
     status: str = ""
-    execution_cost: msgspec.Raw | None = None
+    execution_cost: msgspec.Raw = msgspec.field(default_factory=_absent)
     created_at: str = ""
 
 
@@ -98,7 +103,7 @@ def read_prediction(body: bytes) -> Reading | None:
         prediction = msgspec.json.decode(body, type=_Prediction)
     except msgspec.MsgspecError:
         return None
-    return _reading(prediction.status, prediction.metrics.cost if prediction.metrics else None)
+    return _reading(prediction.status, prediction.metrics.cost if prediction.metrics else _absent())
 
 
 def read_executions(body: bytes) -> list[Execution] | None:
@@ -136,9 +141,8 @@ def parse_cost(raw: bytes) -> int | None:
     return units if 0 <= units <= MAX_UNITS else None
 
 
-def _reading(status: str, cost: msgspec.Raw | None) -> Reading:
-    phase = PHASES.get(status.lower(), Phase.RUNNING)
-    return Reading(phase, status, None if cost is None else parse_cost(bytes(cost)))
+def _reading(status: str, cost: msgspec.Raw) -> Reading:
+    return Reading(PHASES.get(status.lower(), Phase.RUNNING), status, parse_cost(bytes(cost)))
 
 
 def _instant_us(text: str) -> int:

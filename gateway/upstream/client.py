@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -70,8 +70,8 @@ class Upstream(Protocol):
         """Send a request once and read the whole answer. Raises NotSent or OutcomeUnknown."""
         ...
 
-    def stream(self, request: Outgoing) -> Any:
-        """Send a request once, and hand over a Stream as an async context manager. Raises as `send` does."""
+    def stream(self, request: Outgoing) -> AbstractAsyncContextManager[Stream]:
+        """Send a request once, and hand over the answer while it arrives. Raises as `send` does."""
         ...
 
     async def aclose(self) -> None:

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from gateway.policy import Account
 from gateway.telemetry import Telemetry
-from gateway.upstream.client import Answer, Outgoing, Upstream
+from gateway.upstream.client import Answer, Outgoing, Stream, Upstream
 from gateway.upstream.headers import Headers, outgoing
 
 POLL_SECONDS = 10.0
@@ -78,19 +77,24 @@ class Eachlabs:
         url = f"{self._base}/v1/executions?{urlencode(parameters)}"
         return await self._send("executions", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
 
-    def relay(
-        self,
-        method: str,
-        target: str,
-        body: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
-        request_id: str,
-    ) -> AbstractAsyncContextManager[Any]:
-        """Pass a free request on by the account's first key; a context manager of the streamed answer."""
-        key = self.account.keys[0].id
-        request = Outgoing(method, self._base + target, self._headers(headers, key, request_id), body, RELAY_SECONDS)
-        context: AbstractAsyncContextManager[Any] = self._client.stream(request)
-        return context
+    async def fetch(
+        self, method: str, target: str, body: bytes, headers: Iterable[tuple[bytes, bytes]], request_id: str
+    ) -> Answer:
+        """Pass a free request on, and read the whole answer. Raises NotSent or OutcomeUnknown."""
+        return await self._send("relay", self._relayed(method, target, body, headers, request_id))
+
+    def stream(
+        self, method: str, target: str, body: bytes, headers: Iterable[tuple[bytes, bytes]], request_id: str
+    ) -> AbstractAsyncContextManager[Stream]:
+        """Pass a free request on; an async context manager of the streamed answer. Raises as `fetch` does."""
+        return self._client.stream(self._relayed(method, target, body, headers, request_id))
+
+    def _relayed(
+        self, method: str, target: str, body: bytes, headers: Iterable[tuple[bytes, bytes]], request_id: str
+    ) -> Outgoing:
+        """Free requests go by the account's first key, since they take none of its rate or slots."""
+        sent = self._headers(headers, self.account.keys[0].id, request_id)
+        return Outgoing(method, self._base + target, sent, body, RELAY_SECONDS)
 
     def _headers(self, headers: Iterable[tuple[bytes, bytes]], key: str, request_id: str) -> Headers:
         return outgoing(headers, self.account.auth_header, self._secrets[key], request_id)

@@ -85,7 +85,7 @@ def test_a_key_comes_before_its_tenant(family: Policy) -> None:
 
 
 def test_every_limit_is_given_once(family: Policy) -> None:
-    assert sorted(limit.scope for limit in family.limits()) == sorted(["tenant/team/key/web", *UP])
+    assert sorted(limit.scope for limit in family.limits("up")) == sorted(["tenant/team/key/web", *UP])
 
 
 def test_a_model_must_be_allowed_by_every_list_of_the_chain(family: Policy) -> None:

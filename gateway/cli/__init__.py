@@ -1,0 +1,40 @@
+"""The command line: builds the parts and hands them over; one file a command."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One command: the module that has `add_arguments(parser)` and `run(flags)`, and its line in the help."""
+
+    module: str
+    help: str
+
+
+#: Loaded when asked for, so that `gateway check` need not wait for a web server's imports.
+COMMANDS = {
+    "serve": Command("serve", "run the gateway"),
+    "sandbox": Command("sandbox", "run the simulated upstream alone"),
+    "check": Command("check", "validate the policy files"),
+    "quote": Command("quote", "price a request without sending it"),
+    "keys": Command("keys", "make a key of a tenant"),
+    "usage": Command("usage", "spend and holds by tenant, key, model and day"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="gateway", description="A cost-aware gateway for the Eachlabs API.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        added = commands.add_parser(name, help=command.help, description=command.help)
+        if given[:1] == [name]:
+            importlib.import_module(f"gateway.cli.{command.module}").add_arguments(added)
+    flags = parser.parse_args(given)
+    module = importlib.import_module(f"gateway.cli.{COMMANDS[flags.command].module}")
+    status: int = module.run(flags)
+    return status

@@ -1,0 +1,34 @@
+"""`gateway check`: validates the policy files."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from gateway.policy import Policy, PolicyInvalid, load_policy
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command."""
+    parser.add_argument("--policies", default="policies", type=Path, metavar="DIR")
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Exit 0, or 1 with one line per problem."""
+    policy = load_or_explain(flags.policies)
+    if policy is None:
+        return 1
+    print(
+        f"{flags.policies}: {len(policy.accounts)} accounts, {len(policy.tenants)} tenants, "
+        f"{len(policy.keyring)} keys, {len(policy.models)} models; version {policy.version[:12]}"
+    )
+    return 0
+
+
+def load_or_explain(folder: Path) -> Policy | None:
+    """Load the policy, or write one line per problem to standard error."""
+    try:
+        return load_policy(folder)
+    except PolicyInvalid as invalid:
+        for problem in invalid.problems:
+            print(problem, file=sys.stderr)
+        return None

@@ -1,0 +1,31 @@
+"""Logs: one JSON object a line on standard error."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+
+class JsonLines(logging.Formatter):
+    """Writes time, level, logger and message; a message that is JSON itself (the request log) is merged in."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record as one line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        message = record.getMessage()
+        line |= json.loads(message) if record.name == "gateway.requests" else {"message": message}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_to_stderr(level: int) -> None:
+    """Send what the gateway logs to standard error; libraries speak up from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("gateway").setLevel(level)

@@ -1,0 +1,125 @@
+"""Processes: the children of `gateway serve`, none of which survives it."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.ledger.children import bound_to_parent
+
+log = logging.getLogger("gateway.processes")
+
+START_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class ChildFailed(Exception):
+    """A child did not come up; its own words are on standard error."""
+
+
+class Workers:
+    """Worker processes on one socket; one that dies is replaced until they are stopped."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        config: Callable[[int], str],
+        environ: Mapping[str, str],
+        inherited: Sequence[int],
+    ) -> None:
+        self._command = list(command)
+        self._config = config
+        self._environ = dict(environ)
+        self._inherited = tuple(inherited)
+        self._running: set[asyncio.subprocess.Process] = set()
+        self._watchers: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    @property
+    def alive(self) -> int:
+        """How many workers run."""
+        return len(self._running)
+
+    async def start(self, count: int) -> None:
+        """Start workers and wait until all of them accept. Raises ChildFailed."""
+        started = await asyncio.gather(*(self._start() for _ in range(count)))
+        self._watchers = [asyncio.ensure_future(self._watch(process)) for process in started]
+
+    async def stop(self) -> None:
+        """Ask every worker to drain, and wait for it."""
+        self._stopping = True
+        for process in list(self._running):
+            process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        read_fd, write_fd = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                self._config(write_fd),
+                env=self._environ,
+                pass_fds=(*self._inherited, write_fd),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # a terminal's Ctrl-C reaches the parent alone, which drains
+                preexec_fn=bound_to_parent(signal.SIGKILL),
+            )
+        finally:
+            os.close(write_fd)
+        self._running.add(process)
+        if not await _said_ready(read_fd):
+            self._running.discard(process)
+            raise ChildFailed("a worker did not start; the lines above say why")
+        return process
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Replace a worker that dies, with a growing pause where it dies again and again."""
+        pause = 0.1
+        while True:
+            status = await process.wait()
+            self._running.discard(process)
+            if self._stopping:
+                return
+            log.error("worker %d died with status %d; another is started", process.pid, status)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            try:
+                process = await self._start()
+            except ChildFailed as error:
+                log.error("%s", error)  # noqa: TRY400 (the worker has told its own story)
+                continue
+            pause = 0.1
+
+
+async def _said_ready(read_fd: int) -> bool:
+    """Wait for the byte that a worker writes once it accepts; the end of the pipe means that it died."""
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(read_fd, "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        return bool(await asyncio.wait_for(reader.read(1), START_SECONDS))
+    except TimeoutError:
+        return False
+    finally:
+        transport.close()
+
+
+async def start_sandbox(environ: Mapping[str, str]) -> tuple[asyncio.subprocess.Process, str]:
+    """Start the simulated upstream on a free port of this machine; returns it and its URL. Raises ChildFailed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "sandbox", "--listen", "127.0.0.1:0"),
+        env=dict(environ),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=bound_to_parent(signal.SIGKILL),
+    )
+    assert process.stdout is not None  # noqa: S101 (it was asked for above)
+    line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+    if not line.startswith(b"ready "):
+        raise ChildFailed("the sandbox did not start; the lines above say why")
+    return process, line.split()[1].decode()

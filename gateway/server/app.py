@@ -1,0 +1,144 @@
+"""The app: one ASGI callable. Finds the route, times and logs the request, and turns refusals into answers."""
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.routing import Match, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.domain.errors import Code, Refused
+from gateway.server.create import Creates
+from gateway.server.exchange import Exchange, encode_headers
+from gateway.server.own import OwnRoutes
+from gateway.server.parts import Parts
+from gateway.server.poll import Polls
+from gateway.server.refusals import STATUS, body_of, internal
+from gateway.server.relay import Relays
+
+log = logging.getLogger("gateway.requests")
+faults = logging.getLogger("gateway.app")
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_CREATE = frozenset(("/v1/prediction", "/v1/prediction/"))
+_RUN = "/v1/prediction/run"
+_POLL = "/v1/prediction/"
+_CANCEL = "/cancel"
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+
+
+class GatewayApp:
+    """Serves every route: create and poll by hand, since they are the hot ones, the rest by starlette's router."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._creates = Creates(parts)
+        self._polls = Polls(parts)
+        self._routes = OwnRoutes(parts).routes() + Relays(parts).routes()
+        self._router = Router(routes=self._routes, redirect_slashes=False)
+        self._telemetry = parts.telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"this app serves http and not {scope['type']}")
+        begun = time.perf_counter()
+        state = scope["state"] = {"request_id": _request_id(scope), "facts": {}}
+        watched = _Watched(send, state["request_id"])
+        route, endpoint = self._find(scope)
+        try:
+            await endpoint(scope, receive, watched)
+        except Refused as refused:
+            state["facts"]["code"] = refused.code.value
+            await self._refuse(watched, refused)
+        except Exception:  # noqa: BLE001 (the border: whatever fails inside is logged, and the client gets a 500)
+            faults.exception("request %s failed", state["request_id"])
+            await self._refuse(watched, internal())
+        finally:
+            self._account(scope, route, watched.status, time.perf_counter() - begun)
+
+    def _find(self, scope: Scope) -> tuple[str, Endpoint]:
+        """Name the route (a closed set, for metrics), and give what answers it."""
+        method, path = scope["method"], scope["path"]
+        if method == "POST" and path in _CREATE:
+            return "create", self._create
+        if method == "POST" and path == _RUN:
+            return "run", self._create
+        if path.startswith(_POLL):
+            if method == "GET" and len(path) > len(_POLL):
+                return "poll", self._poll
+            if method == "POST" and path.endswith(_CANCEL):
+                return "cancel", self._cancel
+        for route in self._routes:
+            if route.matches(scope)[0] is Match.FULL:
+                return route.name, self._router
+        return "other", _refuse_route
+
+    async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._creates(Exchange(scope, receive, send))
+
+    async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._polls.poll(Exchange(scope, receive, send), scope["path"][len(_POLL) :])
+
+    async def _cancel(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._polls.cancel(Exchange(scope, receive, send), scope["path"][len(_POLL) : -len(_CANCEL)])
+
+    async def _refuse(self, send: "_Watched", refused: Refused) -> None:
+        if send.status:  # the answer has begun; the server cuts it, and the client sees that it is not whole
+            return
+        body = body_of(refused)
+        headers = encode_headers(
+            {"Content-Type": "application/json", "Content-Length": str(len(body)), **refused.headers}
+        )
+        await send({"type": "http.response.start", "status": STATUS[refused.code], "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _account(self, scope: Scope, route: str, status: int, seconds: float) -> None:
+        self._telemetry.requests.labels(route, str(status)).inc()
+        self._telemetry.request_seconds.labels(route).observe(seconds)
+        if log.isEnabledFor(logging.INFO):
+            line = {
+                "request_id": scope["state"]["request_id"],
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+            }
+            log.info(json.dumps(line | scope["state"]["facts"]))
+
+
+class _Watched:
+    """Passes messages to the server, notes the status and adds the request's id to the head."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode("latin-1")
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self._request_id)]
+            changed: MutableMapping[str, Any] = {**message, "headers": headers}
+            message = changed
+        await self._send(message)
+
+
+async def _refuse_route(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise Refused(
+        Code.ROUTE_NOT_ALLOWED,
+        f"the gateway does not pass {scope['method']} {scope['path'][:200]} on: only routes whose cost it can hold, "
+        "and free ones that show a tenant nothing of another",
+    )
+
+
+def _request_id(scope: Scope) -> str:
+    """Take the client's own id where it is a plain word; else make one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value.decode("ascii"))
+    return str(uuid.uuid4())

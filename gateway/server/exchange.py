@@ -1,0 +1,74 @@
+"""An exchange: one request and its answer on the hot routes, without a framework between."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.domain.errors import Code, Refused
+from gateway.upstream.headers import Headers
+
+MOST_BODY_BYTES = 2**20
+
+
+class Exchange:
+    """Reads the request once and answers it once; header names come in lower case from the server."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.headers: Headers = list(scope["headers"])
+        self.path: str = scope["path"]
+        self.request_id: str = scope["state"]["request_id"]
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    def header(self, name: bytes) -> bytes | None:
+        """Give the first value of a header (name in lower case)."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def base_url(self, public_url: str | None) -> str:
+        """Give the address under which the client sees the gateway, without a slash at its end."""
+        if public_url:
+            return public_url.rstrip("/")
+        host = (self.header(b"host") or b"localhost").decode("latin-1")
+        return f"{self._scope.get('scheme', 'http')}://{host}"
+
+    async def body(self) -> bytes:
+        """Read the whole body. Raises Refused (`body_too_large`); a client that hangs up has sent half a body."""
+        declared = self.header(b"content-length")
+        if declared is not None and declared.isdigit() and int(declared) > MOST_BODY_BYTES:
+            raise _too_large()
+        pieces, total = [], 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(Code.INVALID_JSON, "the client hung up in the middle of the body")
+            pieces.append(message.get("body", b""))
+            total += len(pieces[-1])
+            if total > MOST_BODY_BYTES:
+                raise _too_large()
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+
+    async def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send the whole answer."""
+        head = [*headers, (b"content-length", str(len(body)).encode())]
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        await self._send({"type": "http.response.body", "body": body})
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the request's line in the log."""
+        self._scope["state"]["facts"].update(facts)
+
+
+def encode_headers(headers: Mapping[str, str]) -> Headers:
+    """Turn named values into a header list."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _too_large() -> Refused:
+    return Refused(
+        Code.BODY_TOO_LARGE,
+        f"the body is longer than {MOST_BODY_BYTES} bytes; upload files and send their addresses instead",
+        headers={"Connection": "close"},
+    )

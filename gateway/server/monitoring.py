@@ -1,0 +1,136 @@
+"""The metrics listener: `/metrics`, `/healthz`, `/readyz`, answered by the parent for all its workers."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.domain.limit import LimitKind
+from gateway.domain.money import UNITS_PER_USD
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.gauges import AccountGauges, LimitUse, read_gauges
+from gateway.ledger.store import LedgerUnavailable
+from gateway.ledger.views import Views
+from gateway.policy import Policy
+
+
+class Monitoring:
+    """Answers scrapes and probes; `faults` gives, in words, why the gateway is not ready, one item each."""
+
+    def __init__(
+        self,
+        policy: Callable[[], Policy],
+        views: Mapping[str, Views],
+        metrics_dir: str,
+        faults: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        self._policy = policy
+        self._views = views
+        self._metrics_dir = metrics_dir
+        self._faults = faults
+
+    def app(self) -> Starlette:
+        """Make the ASGI app of the metrics listener."""
+        return Starlette(
+            routes=[
+                Route("/metrics", self.metrics),
+                Route("/healthz", self.health),
+                Route("/readyz", self.ready),
+            ]
+        )
+
+    async def health(self, _request: Request) -> Response:
+        """Say that the process is alive."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, _request: Request) -> Response:
+        """Say whether requests can be admitted: policies loaded, ledger reachable, workers up."""
+        faults = await self._faults()
+        version = self._policy().version
+        body = {"status": "not ready" if faults else "ready", "faults": faults, "policy_version": version}
+        return JSONResponse(body, 503 if faults else 200)
+
+    async def metrics(self, _request: Request) -> Response:
+        """Add up what the workers counted, and read from the ledger what only it knows."""
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=self._metrics_dir)  # type: ignore[no-untyped-call]
+        registry.register(_Families(await self._ledger_families()))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _ledger_families(self) -> list[Metric]:
+        policy = self._policy()
+        try:
+            found = {
+                account: await read_gauges(
+                    self._views[account],
+                    policy.limits(account),
+                    [key.id for key in policy.accounts[account].keys],
+                )
+                for account in policy.accounts
+            }
+        except LedgerUnavailable:
+            return [_gauge("gateway_ledger_up", "Whether the ledger answers", 0)]
+        return [_gauge("gateway_ledger_up", "Whether the ledger answers", 1), *_families(found)]
+
+
+class _Families(Collector):
+    """Metric families that were read before, in the form that a registry collects."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._read = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._read
+
+
+def _families(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
+    yield _reservations(found)
+    ages = [(g.now_us - g.totals.oldest_us) / MICROSECONDS for g in found.values() if g.totals.oldest_us is not None]
+    yield _gauge("gateway_oldest_reservation_seconds", "Age of the oldest open reservation", max(ages, default=0))
+    in_flight = GaugeMetricFamily(
+        "gateway_upstream_in_flight", "Predictions in flight on an upstream key", labels=("account", "key")
+    )
+    queue = GaugeMetricFamily(
+        "gateway_upstream_queue", "Creates that wait for an upstream key", labels=("account", "key")
+    )
+    for account, gauges in found.items():
+        for key, taken in gauges.in_flight.items():
+            in_flight.add_metric((account, key), taken)
+            queue.add_metric((account, key), 0)  # a create does not wait: without a slot it is refused
+    yield in_flight
+    yield queue
+    yield from _limits([use for gauges in found.values() for use in gauges.limits])
+
+
+def _reservations(found: Mapping[str, AccountGauges]) -> Metric:
+    family = GaugeMetricFamily("gateway_reservations", "Reservations that have not ended", labels=("state",))
+    family.add_metric(("open",), sum(gauges.totals.open for gauges in found.values()))
+    family.add_metric(("in_doubt",), sum(gauges.totals.in_doubt for gauges in found.values()))
+    return family
+
+
+def _limits(uses: Iterable[LimitUse]) -> Iterable[Metric]:
+    labels = ("scope", "limit")
+    ratio = GaugeMetricFamily("gateway_limit_usage_ratio", "Used and held over the limit", labels=labels)
+    limit_usd = GaugeMetricFamily("gateway_limit_usd", "Amount of a budget", labels=labels)
+    used_usd = GaugeMetricFamily("gateway_limit_used_usd", "Charged in the window of a budget", labels=labels)
+    held_usd = GaugeMetricFamily("gateway_limit_held_usd", "Held in the window of a budget", labels=labels)
+    for limit, used, held in uses:
+        names = (limit.scope, limit.id)
+        # A limit of nothing is always full; what Prometheus shows are floats, the ledger's numbers are not.
+        ratio.add_metric(names, (used + held) / limit.amount if limit.amount else 1)
+        if limit.kind is LimitKind.BUDGET:
+            limit_usd.add_metric(names, limit.amount / UNITS_PER_USD)
+            used_usd.add_metric(names, used / UNITS_PER_USD)
+            held_usd.add_metric(names, held / UNITS_PER_USD)
+    return (ratio, limit_usd, used_usd, held_usd)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

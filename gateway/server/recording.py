@@ -1,0 +1,51 @@
+"""Recording: what happened upstream must reach the ledger, whatever becomes of the client or the store."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway.ledger.store import LedgerUnavailable
+
+log = logging.getLogger("gateway.recording")
+
+#: How long an answer waits for its record; after that the client gets it, and the recording goes on.
+PATIENCE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Recorder:
+    """Repeats a record until the ledger has it; every verb of the ledger may be repeated."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Task[Any]] = set()
+
+    async def record(self, what: str, action: Callable[[], Awaitable[Any]]) -> Any:
+        """Run an action of the ledger; returns its result, or None if it takes longer than PATIENCE_SECONDS."""
+        task = self.keep(self._until_done(what, action))
+        done, _ = await asyncio.wait((task,), timeout=PATIENCE_SECONDS)
+        return task.result() if done else None
+
+    def keep(self, work: Any) -> "asyncio.Task[Any]":
+        """Run work to its end, whether or not anybody waits for it."""
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        return task
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what is still open, so long; what is left then is found by the reconciler."""
+        if self._open:
+            _, left = await asyncio.wait(self._open, timeout=seconds)
+            if left:
+                log.error("%d records did not reach the ledger before the end", len(left))
+
+    async def _until_done(self, what: str, action: Callable[[], Awaitable[Any]]) -> Any:
+        pause = 0.05
+        while True:
+            try:
+                return await action()
+            except LedgerUnavailable as error:
+                log.warning("%s is not recorded yet: %s", what, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
