@@ -1,12 +1,100 @@
-"""`gateway usage`: where the money went."""
+"""`gateway usage`: where the money went, by day (UTC), tenant, key and model."""
 
 import argparse
+import asyncio
+import csv
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date
+
+from gateway.cli.check import load_or_explain
+from gateway.cli.focus import FOCUS_COLUMNS, focus_row
+from gateway.cli.stores import add_store_arguments, open_store
+from gateway.domain.money import format_usd
+from gateway.ledger.embedded import StoreFailed
+from gateway.ledger.journal import read_journal
+from gateway.ledger.spending import Group, Sum, sum_spending
+from gateway.ledger.store import LedgerUnavailable
+from gateway.settings import SettingInvalid
+
+COLUMNS = ("day", "account", "tenant", "key", "model", "predictions", "charged_usd", "held_usd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command."""
+    add_store_arguments(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a list of objects")
+    form.add_argument("--csv", action="store_true", help="the same as comma separated values")
+    form.add_argument("--focus", action="store_true", help="FOCUS 1.0 cost and usage rows, as comma separated values")
+    parser.add_argument("--since", type=date.fromisoformat, metavar="DAY", help="first day, such as 2026-11-01")
+    parser.add_argument("--until", type=date.fromisoformat, metavar="DAY", help="last day")
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Print."""
+    """Print the spending; exit 1 and say why where the ledger cannot be read."""
+    try:
+        sums = asyncio.run(_collect(flags))
+    except (SettingInvalid, StoreFailed, LedgerUnavailable, ValueError) as error:
+        print(f"gateway usage: {error}", file=sys.stderr)
+        return 1
+    if sums is None:
+        return 1
+    asked = {group: found for group, found in sums.items() if _in_span(group.day, flags)}
+    if flags.focus:
+        _write_csv(FOCUS_COLUMNS, [focus_row(group, found) for group, found in asked.items() if found.charged])
+    elif flags.csv:
+        _write_csv(COLUMNS, [_row(group, found) for group, found in asked.items()])
+    elif flags.json:
+        print(json.dumps([_row(group, found) for group, found in asked.items()], indent=2))
+    else:
+        _write_table(asked)
     return 0
+
+
+async def _collect(flags: argparse.Namespace) -> dict[Group, Sum] | None:
+    async with open_store(flags) as (settings, store):
+        policy = load_or_explain(settings.policies)
+        if policy is None:
+            return None
+        sums: dict[Group, Sum] = {}
+        for account in policy.accounts:
+            sums |= await sum_spending(account, read_journal(store, account))
+        return sums
+
+
+def _in_span(day: date, flags: argparse.Namespace) -> bool:
+    return (flags.since is None or day >= flags.since) and (flags.until is None or day <= flags.until)
+
+
+def _row(group: Group, found: Sum) -> dict[str, str | int]:
+    return {
+        "day": group.day.isoformat(),
+        "account": group.account,
+        "tenant": group.tenant,
+        "key": group.key,
+        "model": group.model,
+        "predictions": found.predictions,
+        "charged_usd": format_usd(found.charged),
+        "held_usd": format_usd(found.held),
+    }
+
+
+def _write_csv(columns: tuple[str, ...], rows: list[dict[str, str | int]]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _write_table(sums: Mapping[Group, Sum]) -> None:
+    """Write columns as wide as their contents, with the total below."""
+    total = Sum(*(sum(column) for column in zip(*sums.values(), strict=True))) if sums else Sum(0, 0, 0)
+    rows = [[str(value) for value in _row(group, found).values()] for group, found in sums.items()]
+    rows.append(["total", "", "", "", "", str(total.predictions), format_usd(total.charged), format_usd(total.held)])
+    table = [list(COLUMNS), *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
+    for row in table:
+        left = [text.ljust(width) for text, width in zip(row[:5], widths[:5], strict=True)]
+        right = [text.rjust(width) for text, width in zip(row[5:], widths[5:], strict=True)]
+        print("  ".join(left + right).rstrip())

@@ -1,0 +1,38 @@
+"""The store for commands that read the ledger: the one of --redis-url, the embedded one, started if need be."""
+
+import argparse
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.ledger.embedded import find_server, opened
+from gateway.ledger.store import Store, connect
+from gateway.settings import Settings, add_arguments, read_settings
+
+_NAMES = frozenset(("policies", "redis_url", "data_dir", "store_binary"))
+
+
+def add_store_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where policies and ledger are."""
+    add_arguments(parser, _NAMES)
+
+
+@asynccontextmanager
+async def open_store(flags: argparse.Namespace) -> AsyncIterator[tuple[Settings, Store]]:
+    """Open the store that the settings name. Raises SettingInvalid, StoreFailed or ValueError."""
+    settings = read_settings(flags, os.environ)
+    if settings.redis_url:
+        async with _connected(settings.redis_url) as store:
+            yield settings, store
+    else:
+        async with opened(settings.data_dir, find_server(settings.store_binary)) as url, _connected(url) as store:
+            yield settings, store
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Store]:
+    store = connect(url)
+    try:
+        yield store
+    finally:
+        await store.aclose()
