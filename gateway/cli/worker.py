@@ -70,6 +70,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
     """Serve until `stop` is set."""
     policy = read_policy(Path(config.policies), config.demo_key)
     telemetry = Telemetry(CollectorRegistry(), policy.models)
+    telemetry.policy_reloads.labels("loaded").inc()
     telemetry.policy_info.labels(policy.version).set(1)
     async with AsyncExitStack() as stack:
         store, client = connect(config.store_url), HttpxUpstream()

@@ -1,5 +1,6 @@
 """An exchange: one request and its answer on the hot routes, without a framework between."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from gateway.domain.errors import Code, Refused
 from gateway.upstream.headers import Headers
 
 MOST_BODY_BYTES = 2**20
+BODY_SECONDS = 60.0
 
 
 class Exchange:
@@ -34,10 +36,21 @@ class Exchange:
         return f"{self._scope.get('scheme', 'http')}://{host}"
 
     async def body(self) -> bytes:
-        """Read the whole body. Raises Refused (`body_too_large`); a client that hangs up has sent half a body."""
+        """Read the whole body. Raises Refused: `body_too_large`, or `invalid_json` for one that does not arrive."""
         declared = self.header(b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > MOST_BODY_BYTES:
             raise _too_large()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._read()
+        except TimeoutError as error:
+            raise Refused(
+                Code.INVALID_JSON,
+                f"the body did not arrive within {BODY_SECONDS:g} s",
+                headers={"Connection": "close"},
+            ) from error
+
+    async def _read(self) -> bytes:
         pieces, total = [], 0
         while True:
             message = await self._receive()

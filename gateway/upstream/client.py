@@ -13,6 +13,9 @@ from gateway.upstream.headers import Headers
 
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 10.0
+#: Idle connections are given up before common servers close theirs (5 s): a create that meets a closing connection
+#: is in doubt, since it cannot be sent again.
+IDLE_SECONDS = 4.0
 #: Answers that are read whole (creates, polls, runs) may be this long; the others are streamed.
 MOST_BYTES = 32 * 2**20
 
@@ -89,7 +92,7 @@ class HttpxUpstream:
             trust_env=False,
             follow_redirects=False,
             verify=verify,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30.0),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=IDLE_SECONDS),
         )
 
     async def send(self, request: Outgoing) -> Answer:
