@@ -16,8 +16,9 @@ LEDGER_BUCKETS: Sequence[float] = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005
 class Telemetry:
     """The metrics that workers count; what the ledger knows is read from it at the scrape."""
 
-    def __init__(self, registry: CollectorRegistry, models: Container[str] = ()) -> None:
-        self._models = models
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._models: Container[str] = ()
+        self._version = ""
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
@@ -45,11 +46,18 @@ class Telemetry:
         self.policy_reloads = counter("gateway_policy_reloads", "Readings of the policy folder", "result")
         self.policy_info = Gauge(
             "gateway_policy_info",
-            "1 for the policy in force",
+            "1 for the policy in force, 0 for an earlier one",
             ["version"],
             registry=registry,
             multiprocess_mode="livemax",
         )
+
+    def in_force(self, version: str, models: Container[str]) -> None:
+        """Tell which policy is in force; its models are the labels that a model can have."""
+        if self._version:
+            self.policy_info.labels(self._version).set(0)
+        self._version, self._models = version, models
+        self.policy_info.labels(version).set(1)
 
     def model(self, slug: str) -> str:
         """Give the label of a model: its name if the policy knows it, since a client may write anything."""

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.admission.limits import usage_json, visible
 from gateway.admission.refusals import CODES, ledger_unavailable, refusal
@@ -63,14 +63,23 @@ class Ticket:
 
 
 class Admission:
-    """Reserves for principals; `new_id` makes the ids of reservations."""
+    """Reserves for principals of one policy.
 
-    def __init__(self, ledgers: Mapping[str, AccountLedger], telemetry: Telemetry, new_id: Callable[[], str]) -> None:
+    `new_id` makes the ids of reservations; `keep` runs what must go on after its request, until it is done.
+    """
+
+    def __init__(
+        self,
+        ledgers: Mapping[str, AccountLedger],
+        telemetry: Telemetry,
+        new_id: Callable[[], str],
+        keep: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
         self._ledgers = ledgers
         self._telemetry = telemetry
         self._new_id = new_id
         self._postings: dict[int, tuple[Principal, Postings]] = {}
-        self._undoing: set[asyncio.Task[None]] = set()
+        self._keep = keep
 
     async def reserve(
         self,
@@ -122,10 +131,6 @@ class Admission:
             return []
         return [usage_json(use, decision.at_us) for use in decision.uses if visible(use.limit)]
 
-    async def drain(self) -> None:
-        """Wait for the holds that are still being given back."""
-        await asyncio.gather(*self._undoing, return_exceptions=True)
-
     def _order(
         self,
         principal: Principal,
@@ -155,10 +160,10 @@ class Admission:
         try:
             return await self._ask(principal, order)
         except LedgerUnavailable as error:
-            self._undo(principal.tenant.account.id, order.id)
+            self._keep(self._release(principal.tenant.account.id, order.id))
             raise ledger_unavailable(str(error)) from error
         except asyncio.CancelledError:
-            self._undo(principal.tenant.account.id, order.id)
+            self._keep(self._release(principal.tenant.account.id, order.id))
             raise
 
     async def _ask(self, principal: Principal, order: Order) -> Decision:
@@ -174,11 +179,6 @@ class Admission:
             known = (principal, Postings(prefix, principal.scopes, principal.limits))
             self._postings[id(principal)] = known
         return known[1]
-
-    def _undo(self, account: str, reservation: str) -> None:
-        task = asyncio.ensure_future(self._release(account, reservation))
-        self._undoing.add(task)
-        task.add_done_callback(self._undoing.discard)
 
     async def _release(self, account: str, reservation: str) -> None:
         """Give a hold back whose reserve was not answered, for as long as a tombstone could matter."""

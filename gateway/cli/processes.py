@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from gateway.ledger.children import bound_to_parent
 
@@ -20,7 +21,11 @@ class ChildFailed(Exception):
 
 
 class Workers:
-    """Worker processes on one socket; one that dies is replaced until they are stopped."""
+    """Worker processes on one socket; one that dies is replaced until they are stopped.
+
+    `config` gives a worker's one argument for the descriptor on which it says that it is ready; `ended` is told the
+    process id of each that ends.
+    """
 
     def __init__(
         self,
@@ -28,11 +33,13 @@ class Workers:
         config: Callable[[int], str],
         environ: Mapping[str, str],
         inherited: Sequence[int],
+        ended: Callable[[int], object],
     ) -> None:
         self._command = list(command)
         self._config = config
         self._environ = dict(environ)
         self._inherited = tuple(inherited)
+        self._ended = ended
         self._running: set[asyncio.subprocess.Process] = set()
         self._watchers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -80,6 +87,7 @@ class Workers:
         while True:
             status = await process.wait()
             self._running.discard(process)
+            self._ended(process.pid)
             if self._stopping:
                 return
             log.error("worker %d died with status %d; another is started", process.pid, status)
@@ -108,10 +116,13 @@ async def _said_ready(read_fd: int) -> bool:
         transport.close()
 
 
-async def start_sandbox(environ: Mapping[str, str]) -> tuple[asyncio.subprocess.Process, str]:
-    """Start the simulated upstream on a free port of this machine; returns it and its URL. Raises ChildFailed."""
+async def start_sandbox(environ: Mapping[str, str], data_dir: Path) -> tuple[asyncio.subprocess.Process, str]:
+    """Start the simulated upstream on its usual port, else a free one; returns it and its URL. Raises ChildFailed.
+
+    What it made is remembered in the data directory, as the ledger is: a restart leaves no hold without an answer.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", "sandbox", "--listen", "127.0.0.1:0"),
+        *(sys.executable, "-m", "gateway", "sandbox", "--or-any-port", "--state", str(data_dir / "sandbox.jsonl")),
         env=dict(environ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

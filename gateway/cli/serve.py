@@ -13,16 +13,18 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import msgspec
+from prometheus_client.multiprocess import mark_process_dead
 
 from gateway.cli.demo import demo_key, demo_secret, demo_text
 from gateway.cli.logs import log_to_stderr
 from gateway.cli.processes import ChildFailed, Workers, start_sandbox
+from gateway.cli.watch import PolicyWatch, check_secrets
 from gateway.cli.worker import DemoKey, WorkerConfig, read_policy
 from gateway.ledger.durability import durability_problems
 from gateway.ledger.embedded import EmbeddedStore, StoreFailed, find_server
 from gateway.ledger.store import LedgerUnavailable, Store, connect
 from gateway.ledger.views import Views
-from gateway.policy import Policy, PolicyInvalid, SecretMissing, read_secret
+from gateway.policy import Policy, PolicyInvalid, SecretMissing
 from gateway.server.monitoring import Monitoring
 from gateway.server.serving import address, bind, serve_app
 from gateway.settings import SettingInvalid, Settings, add_arguments, read_settings
@@ -67,7 +69,7 @@ async def _serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     secret = demo_secret(settings.data_dir) if settings.demo else None
     key = demo_key(secret) if secret else None
-    policy = _read_policy(settings, key)
+    watch = _watch_policy(settings, key)
     async with AsyncExitStack() as stack:
         listener, metrics_listener = _bind(settings.listen), _bind(settings.metrics_listen)
         stack.callback(listener.close)
@@ -96,21 +98,22 @@ async def _serve(settings: Settings) -> None:
                 print(demo_text(address(listener), secret, sandbox=settings.sandbox))
             print(f"ready {address(listener)} metrics {address(metrics_listener)}", flush=True)
 
-        monitoring = _monitoring(policy, store, workers, metrics_dir)
+        watching = asyncio.ensure_future(watch.run())
+        stack.callback(watching.cancel)
+        monitoring = _monitoring(watch, store, workers, metrics_dir)
         await serve_app(monitoring.app(), [metrics_listener], stop, ready)
 
 
-def _read_policy(settings: Settings, key: DemoKey | None) -> Policy:
+def _watch_policy(settings: Settings, key: DemoKey | None) -> PolicyWatch:
     """Load the policy and see that every secret is there, before anything is started."""
-    try:
-        policy = read_policy(settings.policies, key)
-    except ValueError as error:
-        raise CannotServe(f"--demo: {error}") from error
+
+    def load() -> Policy:
+        return read_policy(settings.policies, key)
+
+    policy = load()
     if not settings.sandbox:
-        for account in policy.accounts.values():
-            for upstream_key in account.keys:
-                read_secret(upstream_key, os.environ)
-    return policy
+        check_secrets(policy)
+    return PolicyWatch(policy, settings.policies, load, secrets_needed=not settings.sandbox)
 
 
 def _bind(where: tuple[str, int]) -> socket.socket:
@@ -156,7 +159,7 @@ async def _open_upstream(settings: Settings, stack: AsyncExitStack) -> str | Non
     """Start the sandbox where it is the upstream; give the address that overrides the policy's."""
     if not settings.sandbox:
         return settings.upstream_url
-    process, url = await start_sandbox(os.environ)
+    process, url = await start_sandbox(os.environ, settings.data_dir)
 
     async def end() -> None:
         if process.returncode is None:
@@ -175,11 +178,11 @@ def _workers(config: WorkerConfig, metrics_dir: str) -> Workers:
         lambda ready_fd: msgspec.json.encode(msgspec.structs.replace(config, ready_fd=ready_fd)).decode(),
         environ,
         [config.listener_fd],
+        lambda pid: mark_process_dead(pid, metrics_dir),  # type: ignore[no-untyped-call]  # gauges go, counters stay
     )
 
 
-def _monitoring(policy: Policy, store: Store, workers: Workers, metrics_dir: str) -> Monitoring:
-    views = {account: Views(store, account) for account in policy.accounts}
+def _monitoring(watch: PolicyWatch, store: Store, workers: Workers, metrics_dir: str) -> Monitoring:
 
     async def faults() -> list[str]:
         found = [] if workers.alive else ["no worker runs"]
@@ -189,4 +192,6 @@ def _monitoring(policy: Policy, store: Store, workers: Workers, metrics_dir: str
             found.append(f"the ledger does not answer: {error}")
         return found
 
-    return Monitoring(lambda: policy, views, metrics_dir, faults)
+    return Monitoring(
+        lambda: watch.policy, lambda: watch.problem, lambda account: Views(store, account), metrics_dir, faults
+    )

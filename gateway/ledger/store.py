@@ -86,7 +86,7 @@ def connect(url: str) -> Store:
             f"not a store's address: {url!r}; use redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://"
         )
     pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=COMMAND_SECONDS, **_timeouts())
-    return Store(Redis(connection_pool=pool))
+    return Store(Redis.from_pool(pool))  # which closes the pool with the client
 
 
 def _timeouts() -> dict[str, Any]:

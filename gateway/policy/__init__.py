@@ -4,6 +4,7 @@
 what stands alone, `linking` what refers to others; `policy` is the result.
 """
 
+from gateway.policy.following import follow_policy
 from gateway.policy.loading import load_policy
 from gateway.policy.policy import Account, Policy, Principal, Tenant, UpstreamKey, with_key
 from gateway.policy.problems import PolicyInvalid, Problem
@@ -18,6 +19,7 @@ __all__ = [
     "SecretMissing",
     "Tenant",
     "UpstreamKey",
+    "follow_policy",
     "load_policy",
     "read_secret",
     "with_key",

@@ -30,7 +30,7 @@ def read_folder(folder: Path, found: list[Problem]) -> tuple[Entry, ...]:
     if not folder.is_dir():
         found.append(Problem(str(folder), "", "is not a folder; policies are a folder of TOML files"))
         return ()
-    files = list(_policy_files(folder))
+    files = list(policy_files(folder))
     if not files:
         found.append(Problem(str(folder), "", "holds no *.toml file; a policy needs at least one [[account]]"))
     entries: list[Entry] = []
@@ -41,7 +41,7 @@ def read_folder(folder: Path, found: list[Problem]) -> tuple[Entry, ...]:
     return tuple(_unique(entries))
 
 
-def _policy_files(folder: Path) -> Iterator[Path]:
+def policy_files(folder: Path) -> Iterator[Path]:
     """List the files in one order on every machine.
 
     Hidden ones are skipped: editors keep their copies there, and a mounted Kubernetes ConfigMap keeps a second,

@@ -7,6 +7,7 @@ gateway cannot be wrong together.
 from gateway.sandbox.app import create_app
 from gateway.sandbox.clock import Clock, ManualClock, SystemClock
 from gateway.sandbox.config import SandboxConfig
+from gateway.sandbox.memory import MemoryInvalid
 from gateway.sandbox.server import bind, serve
 
-__all__ = ["Clock", "ManualClock", "SandboxConfig", "SystemClock", "bind", "create_app", "serve"]
+__all__ = ["Clock", "ManualClock", "MemoryInvalid", "SandboxConfig", "SystemClock", "bind", "create_app", "serve"]

@@ -35,7 +35,7 @@ def create_app(config: SandboxConfig, *, clock: Clock | None = None) -> Starlett
     """One sandbox with a state of its own.
 
     Its Date header comes from `clock`, so the server is to send none. Cutting connections needs
-    `transport.CuttableProtocol` as the server's protocol.
+    `transport.CuttableProtocol` as the server's protocol. Raises MemoryInvalid for a file that it cannot use.
     """
     clock = clock or SystemClock(config.clock_offset_seconds)
     simulation = Simulation(config, clock)
@@ -44,6 +44,7 @@ def create_app(config: SandboxConfig, *, clock: Clock | None = None) -> Starlett
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with deliveries:
+            deliveries.resume()
             yield
 
     app = Starlette(

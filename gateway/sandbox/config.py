@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 
 
 class PollShape(Enum):
@@ -28,6 +29,8 @@ class SandboxConfig:
     """The accepted keys; None accepts any key that is not empty."""
     balance_usd: Decimal | None = None
     """What the organisation can spend in all; None is no bound."""
+    state: Path | None = None
+    """A file by which a restarted sandbox remembers its predictions; None forgets them."""
     poll_shape: PollShape = PollShape.DOCUMENTATION
     create_status: int = 200
     """Some pages say 200, some 201."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from gateway.sandbox.catalogue import Model
 from gateway.sandbox.faults import amount_of
+from gateway.sandbox.memory import Begun, Ended, Event, Memory
 
 STARTING_SHARE = 0.2
 """The part of a run in which its status is "starting"."""
@@ -78,8 +79,9 @@ class Prediction:
 class Predictions:
     """All predictions, and those of each key that are in flight."""
 
-    def __init__(self, next_cost_fault: Callable[[], str]) -> None:
+    def __init__(self, next_cost_fault: Callable[[], str], memory: Memory, models: Mapping[str, Model]) -> None:
         self._next_cost_fault = next_cost_fault
+        self._memory = memory
         self._by_id: dict[str, Prediction] = {}
         self._due: list[tuple[float, int, Prediction]] = []
         self._in_flight: dict[str, set[Prediction]] = {}
@@ -88,9 +90,15 @@ class Predictions:
         """The prices of those in flight, as upstream reserves its estimate."""
         self.peaks: dict[str, int] = {}
         """The most in flight at once, by key."""
+        for event in memory.recall():
+            self._replay(event, models)
 
     def add(self, prediction: Prediction) -> None:
         """Begin a prediction."""
+        self._memory.note(_begun(prediction))
+        self._begin(prediction)
+
+    def _begin(self, prediction: Prediction) -> None:
         heapq.heappush(self._due, (prediction.ends_at, len(self._by_id), prediction))
         self._by_id[prediction.id] = prediction
         running = self._in_flight.setdefault(prediction.key, set())
@@ -124,11 +132,33 @@ class Predictions:
     def _end(self, prediction: Prediction, ending: Ending) -> None:
         if prediction.ending is not None:
             raise ValueError(f"{prediction.id} ended before")
+        self._memory.note(_ended(prediction, ending))
+        self._conclude(prediction, ending)
+
+    def _conclude(self, prediction: Prediction, ending: Ending) -> None:
         prediction.ending = ending
         self._in_flight[prediction.key].remove(prediction)
         self.reserved -= prediction.price
         self.billed += ending.cost
         prediction.ended.set()
+
+    def _replay(self, event: Event, models: Mapping[str, Model]) -> None:
+        """Do again what was noted; a model that this sandbox no longer knows is forgotten with its predictions."""
+        if isinstance(event, Begun):
+            if event.model in models:
+                given = {name: getattr(event, name) for name in event.__struct_fields__}
+                self._begin(Prediction(**given | {"model": models[event.model]}))
+        elif (prediction := self._by_id.get(event.id)) is not None:
+            self._conclude(prediction, Ending(event.status, event.at, event.cost, event.visibility))
+
+
+def _begun(prediction: Prediction) -> Begun:
+    given = {name: getattr(prediction, name) for name in Begun.__struct_fields__}
+    return Begun(**given | {"model": prediction.model.slug})
+
+
+def _ended(prediction: Prediction, ending: Ending) -> Ended:
+    return Ended(id=prediction.id, status=ending.status, at=ending.at, cost=ending.cost, visibility=ending.visibility)
 
 
 def _ending(prediction: Prediction, fault: str) -> Ending:

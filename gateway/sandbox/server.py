@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import uvicorn
 
@@ -28,25 +28,26 @@ async def serve(
 
     `sock` is an already bound socket, which this function closes; without one it binds the address
     of `config`. `on_ready` is given the base URL once connections are accepted.
-    Raises OSError where the address cannot be bound.
+    Raises OSError where the address cannot be bound, MemoryInvalid where the state file cannot be used.
     """
-    listener = bind(config) if sock is None else sock
-    # asyncio does this only for sockets made with an explicit protocol; without it, headers and body
-    # of an answer are 40 ms apart (Nagle against delayed acknowledgement).
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stopping = asyncio.Event() if stop is None else stop
-    server = _Server(_uvicorn_config(config, clock), stopping)
-    with _stopped_by_signals(stopping, enabled=stop is None):
-        await server.run_on(listener, on_ready)
+    with closing(bind(config) if sock is None else sock) as listener:
+        # asyncio does this only for sockets made with an explicit protocol; without it, headers and body
+        # of an answer are 40 ms apart (Nagle against delayed acknowledgement).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        server = _Server(_uvicorn_config(config, clock), stopping)
+        with _stopped_by_signals(stopping, enabled=stop is None):
+            await server.run_on(listener, on_ready)
 
 
 def bind(config: SandboxConfig) -> socket.socket:
-    """Bind the address of `config`; port 0 is any free port."""
+    """Bind the address of `config` and listen there; port 0 is any free port. Raises OSError."""
     family = socket.AF_INET6 if ":" in config.listen_host else socket.AF_INET
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((config.listen_host, config.port))
+        listener.listen()  # only this makes the port one's own: until then a second bind succeeds
     except OSError:
         listener.close()
         raise

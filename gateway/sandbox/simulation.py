@@ -10,6 +10,7 @@ from gateway.sandbox.config import SandboxConfig
 from gateway.sandbox.credentials import Credential, authenticate
 from gateway.sandbox.faults import Faults
 from gateway.sandbox.limits import RateLog
+from gateway.sandbox.memory import Memory
 from gateway.sandbox.predictions import Predictions
 
 
@@ -41,7 +42,7 @@ class Simulation:
         self.seen = Seen()
         self.faults = Faults(config)
         self.rate = RateLog(config.creates_per_minute)
-        self.predictions = Predictions(lambda: self.faults.next_name("costs"))
+        self.predictions = Predictions(lambda: self.faults.next_name("costs"), Memory(config.state), self.models)
 
     def settled_now(self) -> float:
         """The time, once everything that has ended by then is settled."""

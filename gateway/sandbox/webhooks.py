@@ -91,6 +91,12 @@ class Deliveries:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def resume(self) -> None:
+        """Deliver also for what still ran when an earlier sandbox on the same memory stopped."""
+        for prediction in self._simulation.predictions.in_order():
+            if prediction.ending is None:
+                self.expect(prediction)
+
     async def _follow(self, prediction: Prediction) -> None:
         await self._simulation.clock.sleep_until(prediction.ends_at)
         self._simulation.settled_now()

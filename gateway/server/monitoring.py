@@ -21,16 +21,22 @@ from gateway.policy import Policy
 
 
 class Monitoring:
-    """Answers scrapes and probes; `faults` gives, in words, why the gateway is not ready, one item each."""
+    """Answers scrapes and probes.
+
+    `problem` says what is wrong with a changed policy that is not adopted; `faults` gives, in words, why the gateway
+    is not ready, one item each.
+    """
 
     def __init__(
         self,
         policy: Callable[[], Policy],
-        views: Mapping[str, Views],
+        problem: Callable[[], str | None],
+        views: Callable[[str], Views],
         metrics_dir: str,
         faults: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._policy = policy
+        self._problem = problem
         self._views = views
         self._metrics_dir = metrics_dir
         self._faults = faults
@@ -52,8 +58,12 @@ class Monitoring:
     async def ready(self, _request: Request) -> Response:
         """Say whether requests can be admitted: policies loaded, ledger reachable, workers up."""
         faults = await self._faults()
-        version = self._policy().version
-        body = {"status": "not ready" if faults else "ready", "faults": faults, "policy_version": version}
+        body = {
+            "status": "not ready" if faults else "ready",
+            "faults": faults,
+            "policy_version": self._policy().version,
+            "policy_problem": self._problem(),
+        }
         return JSONResponse(body, 503 if faults else 200)
 
     async def metrics(self, _request: Request) -> Response:
@@ -68,7 +78,7 @@ class Monitoring:
         try:
             found = {
                 account: await read_gauges(
-                    self._views[account],
+                    self._views(account),
                     policy.limits(account),
                     [key.id for key in policy.accounts[account].keys],
                 )

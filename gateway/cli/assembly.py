@@ -1,0 +1,113 @@
+"""Assembly: what a worker keeps for its life, and what it builds anew for every policy."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+
+from gateway.admission.admission import Admission
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.scripts import load_scripts
+from gateway.ledger.store import Store
+from gateway.ledger.views import Views
+from gateway.policy import Account, Policy, read_secret
+from gateway.server.app import GatewayApp
+from gateway.server.in_force import AppInForce
+from gateway.server.owners import Owners
+from gateway.server.parts import AccountParts, Parts
+from gateway.server.recording import Recorder
+from gateway.settlement.inquest import Inquest
+from gateway.settlement.reconciler import Reconciler
+from gateway.settlement.settlement import Settlement
+from gateway.telemetry import Telemetry
+from gateway.upstream.client import Upstream
+from gateway.upstream.eachlabs import Eachlabs
+
+log = logging.getLogger("gateway.worker")
+
+
+class Assembly:
+    """Builds an app for every policy that is adopted, and replaces the one in force as a whole.
+
+    Connections, the ledgers' clocks, known owners and records that are still being written live on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: Upstream,
+        telemetry: Telemetry,
+        environ: Mapping[str, str],
+        *,
+        upstream_url: str | None = None,
+        upstream_secret: str | None = None,
+        public_url: str | None = None,
+    ) -> None:
+        self.app = AppInForce()
+        self.recorder = Recorder()
+        self._store = store
+        self._client = client
+        self._telemetry = telemetry
+        self._environ = environ
+        self._upstream_url = upstream_url
+        self._upstream_secret = upstream_secret
+        self._public_url = public_url
+        self._scripts = load_scripts()
+        self._owners = Owners()
+        self._ledgers: dict[str, Ledger] = {}
+        self._reconcilers: list[asyncio.Task[None]] = []
+
+    def adopt(self, policy: Policy) -> None:
+        """Put a policy into force, all of it at once. Raises SecretMissing, and then changes nothing."""
+        accounts = {account.id: self._account(account) for account in policy.accounts.values()}
+        ledgers = {id_: parts.ledger for id_, parts in accounts.items()}
+        admission = Admission(ledgers, self._telemetry, _new_id, self.recorder.keep)
+        parts = Parts(
+            policy,
+            accounts,
+            admission,
+            self._owners,
+            self.recorder,
+            self._telemetry,
+            _wall_clock_us,
+            self._public_url,
+        )
+        self.app.put(GatewayApp(parts))
+        self._stop_reconcilers()
+        self._reconcilers = [asyncio.ensure_future(_reconciler(each, policy).run()) for each in accounts.values()]
+        self._telemetry.in_force(policy.version, policy.models)
+        log.info("policy %s is in force", policy.version[:12])
+
+    async def aclose(self, drain_seconds: float) -> None:
+        """Let what is being recorded reach the ledger, so long, and stop."""
+        await self.recorder.drain(drain_seconds)
+        await asyncio.gather(*self._stop_reconcilers(), return_exceptions=True)
+
+    def _account(self, account: Account) -> AccountParts:
+        ledger = self._ledgers.get(account.id)
+        if ledger is None:
+            ledger = Ledger(self._store, self._scripts, account.id, self._telemetry.ledger_seconds.observe)
+            self._ledgers[account.id] = ledger
+        secrets = {key.id: self._upstream_secret or read_secret(key, self._environ) for key in account.keys}
+        upstream = Eachlabs(account, secrets, self._client, self._telemetry, self._upstream_url)
+        return AccountParts(ledger, Views(self._store, account.id), upstream, Settlement(ledger, self._telemetry))
+
+    def _stop_reconcilers(self) -> list[asyncio.Task[None]]:
+        """Cancel them: every step of theirs may be cut and repeated."""
+        for task in self._reconcilers:
+            task.cancel()
+        return self._reconcilers
+
+
+def _reconciler(parts: AccountParts, policy: Policy) -> Reconciler:
+    inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement)
+    return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, policy.models)
+
+
+def _new_id() -> str:
+    return f"res_{uuid.uuid4().hex}"
+
+
+def _wall_clock_us() -> int:
+    return time.time_ns() // 1000
