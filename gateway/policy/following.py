@@ -22,7 +22,7 @@ async def follow_policy(
     Files are compared by time, size and inode, so that a link which Kubernetes swaps counts as a change. Work on
     files is done in a thread. A file that changes while it is read is read again.
     """
-    seen = await asyncio.to_thread(_stamp, folder)
+    seen: Stamp | None = None  # so that a change between the first load and the first look is not missed
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
         stamp = await asyncio.to_thread(_stamp, folder)
