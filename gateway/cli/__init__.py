@@ -21,6 +21,7 @@ COMMANDS = {
     "check": Command("check", "validate the policy files"),
     "quote": Command("quote", "price a request without sending it"),
     "keys": Command("keys", "make a key of a tenant"),
+    "ledger": Command("ledger", "verify, rebuild or export the ledger"),
     "usage": Command("usage", "spend and holds by tenant, key, model and day"),
 }
 

@@ -1,6 +1,7 @@
 """The journal: what every script wrote in the same step as its change, read back in order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -70,14 +71,18 @@ class Released(msgspec.Struct, array_like=True, frozen=True):
 
 
 Fact = Reserved | Confirmed | Doubted | Finished | Settled | Released
-_FACTS: dict[bytes, type[Fact]] = {
-    b"reserve": Reserved,
-    b"confirm": Confirmed,
-    b"doubt": Doubted,
-    b"finish": Finished,
-    b"settle": Settled,
-    b"release": Released,
-}
+#: The scripts' words for what happened.
+EVENTS: Mapping[type[Fact], str] = MappingProxyType(
+    {
+        Reserved: "reserve",
+        Confirmed: "confirm",
+        Doubted: "doubt",
+        Finished: "finish",
+        Settled: "settle",
+        Released: "release",
+    }
+)
+_FACTS: Mapping[bytes, type[Fact]] = MappingProxyType({word.encode(): fact for fact, word in EVENTS.items()})
 
 
 class Entry(NamedTuple):

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from gateway.domain.reservation import TRANSITIONS
 
-VERBS = ("reserve", "seed", "confirm", "doubt", "finish", "settle", "release", "absent", "claim")
+VERBS = ("reserve", "seed", "confirm", "doubt", "finish", "settle", "release", "absent", "claim", "audit", "restore")
 
 
 @dataclass(frozen=True, slots=True)

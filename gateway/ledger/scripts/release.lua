@@ -14,13 +14,21 @@ end
 local state = NEXT[r.state .. ':release']
 if not state then return { 'no_way', at, r.state } end
 
+-- A bucket leaks in the order of admission. A create's share ends at `stop` less what was given back since: perhaps
+-- later, where that was behind it in the bucket, so that too much is never given back. What was given back is kept
+-- until the last share has ended as it was admitted.
 for _, line in ipairs(lines(r.rates)) do
-  local clock, interval = string.match(line, '^(.*) (%d+)$')
-  local empty = tonumber(redis.call('GET', clock) or '0') - tonumber(interval)
-  if empty > at then
-    redis.call('SET', clock, empty, 'PX', math.ceil((empty - at) / 1000) + 1)
-  else
-    redis.call('DEL', clock)
+  local clock, interval, stop = string.match(line, '^(.*) (%d+) (%d+)$')
+  local empty = tonumber(redis.call('GET', clock) or '0')
+  local back = tonumber(redis.call('GET', back_key(clock)) or '0')
+  local left = math.min(tonumber(interval), tonumber(stop) - back - at)
+  if left > 0 then
+    if empty - left > at then
+      redis.call('SET', clock, empty - left, 'PX', math.ceil((empty - left - at) / 1000) + 1)
+    else
+      redis.call('DEL', clock)
+    end
+    redis.call('SET', back_key(clock), back + left, 'PX', math.ceil((empty + back - at) / 1000) + 1)
   end
 end
 if not req.sent then redis.call('ZREM', upstream_log_key(r.upstream), req.id) end

@@ -1,0 +1,89 @@
+"""The fold: what every counter must be, worked out from the journal alone."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from gateway.domain.window import MICROSECONDS, WindowName, bounds
+from gateway.ledger.journal import Entry, Released, Reserved, Settled
+from gateway.ledger.postings import Counter
+
+
+class Counted(NamedTuple):
+    """A counter: money in units of 1e-8 USD, and predictions."""
+
+    charged: int
+    held: int
+    predictions: int
+
+
+class Place(NamedTuple):
+    """A counter in one of its windows."""
+
+    counter: Counter
+    start_us: int
+
+
+def parse_place(key: str) -> Place:
+    """Read the name of a counter's key, as `Counter.key` writes it (with the account's prefix)."""
+    scope, window, zone, start = key.split(":c:", 1)[1].rsplit("|", 3)
+    return Place(Counter(scope, WindowName(window), ZoneInfo(zone)), int(start) * MICROSECONDS)
+
+
+class Fold:
+    """Adds up a journal, entry by entry in order, and notes where it contradicts itself."""
+
+    def __init__(self, postings: Mapping[str, str], counters: Iterable[Counter]) -> None:
+        self.sequence = 0
+        self.live: set[str] = set()
+        self.faults: list[str] = []
+        self._ended: set[str] = set()
+        self._scopes = {id_: text.partition("\n")[0].split() for id_, text in postings.items()}
+        self._counters: defaultdict[str, list[Counter]] = defaultdict(list)
+        for counter in set(counters):
+            self._counters[counter.scope].append(counter)
+        self._sums: dict[Place, Counted] = {}
+
+    def sum_of(self, place: Place) -> Counted:
+        """Give what a counter must be after the entries so far."""
+        return self._sums.get(place, Counted(0, 0, 0))
+
+    def add(self, entry: Entry) -> None:
+        """Take the next entry."""
+        if entry.sequence != self.sequence + 1:
+            self.faults.append(f"the journal has no entry {self.sequence + 1}: {entry.sequence} follows")
+        self.sequence = entry.sequence
+        match entry.fact:
+            case Reserved() as fact:
+                self._begin(entry.reservation)
+                self._post(fact.postings, entry.at_us, Counted(0, fact.hold, 1))
+            case Settled() as fact:
+                self._end(entry.reservation)
+                self._post(fact.postings, fact.admitted_us, Counted(fact.cost, -fact.hold, 0))
+            case Released() as fact:
+                self._end(entry.reservation)
+                self._post(fact.postings, fact.admitted_us, Counted(0, -fact.hold, -1))
+            case _:
+                if entry.reservation not in self.live:
+                    self.faults.append(f"entry {entry.sequence}: {entry.reservation} is not live")
+
+    def _begin(self, reservation: str) -> None:
+        if reservation in self.live or reservation in self._ended:
+            self.faults.append(f"entry {self.sequence}: {reservation} begins twice")
+        self.live.add(reservation)
+
+    def _end(self, reservation: str) -> None:
+        if reservation not in self.live:
+            self.faults.append(f"entry {self.sequence}: {reservation} ends without having begun, or twice")
+        self.live.discard(reservation)
+        self._ended.add(reservation)
+
+    def _post(self, postings: str, admitted_us: int, change: Counted) -> None:
+        if postings not in self._scopes:
+            self.faults.append(f"entry {self.sequence}: the set of counters {postings} is unknown")
+        for scope in self._scopes.get(postings, ()):
+            for counter in self._counters[scope]:
+                place = Place(counter, bounds(counter.window, counter.zone, admitted_us).start_us)
+                before = self.sum_of(place)
+                self._sums[place] = Counted(*(a + b for a, b in zip(before, change, strict=True)))
