@@ -26,7 +26,7 @@ class LedgerUnavailable(Exception):
 class Client(Protocol):
     """What the ledger asks of a Redis client; redis-py's single and cluster clients both have it."""
 
-    def execute_command(self, *args: Any) -> Awaitable[Any]:
+    def execute_command(self, *_args: Any) -> Awaitable[Any]:
         """Send one command and await its reply."""
         ...
 

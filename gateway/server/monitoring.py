@@ -70,7 +70,8 @@ class Monitoring:
         """Add up what the workers counted, and read from the ledger what only it knows."""
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=self._metrics_dir)  # type: ignore[no-untyped-call]
-        registry.register(_Families(await self._ledger_families()))
+        ready = _gauge("gateway_ready", "Whether creates can be admitted", not await self._faults())
+        registry.register(_Families([ready, *await self._ledger_families()]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def _ledger_families(self) -> list[Metric]:

@@ -3,8 +3,9 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -66,6 +67,12 @@ async def running(config: SandboxConfig) -> AsyncIterator[Sandbox]:
         yield Sandbox(url, clock, client)
     stop.set()
     await task
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Sandbox]]:
+    """Run a sandbox from its start to its stop; every one of a test remembers by the same file."""
+    return lambda **settings: running(SandboxConfig(state=tmp_path / "data" / "sandbox.jsonl", **settings))
 
 
 @pytest.fixture
