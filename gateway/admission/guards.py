@@ -1,5 +1,6 @@
 """Guards: bounds that a tenant's policy sets on input parameters and on derived quantities."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,18 +17,22 @@ def check_guards(guards: Sequence[Guard], input: Mapping[str, Any], model: Model
     """
     for guard in guards:
         given = input.get(guard.parameter)
-        value = given if given is not None else _implied(guard.parameter, model, quote)
+        value = _judged(guard.parameter, given, model, quote)
         bound = "left out" if guard.forbidden and given is not None else _violated(guard, value)
         if bound:
             raise _refusal(guard, value, bound)
 
 
-def _implied(parameter: str, model: Model | None, quote: Quote) -> Any:
-    """Give the value that upstream will take, or the bound of what will come of it."""
+def _judged(parameter: str, given: Any, model: Model | None, quote: Quote) -> Any:
+    """Give the value that upstream will take, or the bound of what will come of it.
+
+    A derived quantity comes before a parameter of its name: upstream knows no `megapixels`, so that to write one into
+    the input must not talk the guard down.
+    """
     if parameter in quote.quantities:
         return quote.quantities[parameter]
-    schema = model.input.get(parameter) if model else None
-    return schema.default if schema else None
+    schema = model.input.get(parameter) if model and given is None else None
+    return schema.default if schema else given
 
 
 def _violated(guard: Guard, value: Any) -> str | None:
@@ -52,9 +57,10 @@ def _size(value: Any) -> float | None:
         return value
     if isinstance(value, str):
         try:
-            return float(value)
+            number = float(value)
         except ValueError:
             return None
+        return None if math.isnan(number) else number  # which no bound would find too large
     return len(value) if isinstance(value, list) else None
 
 

@@ -9,6 +9,8 @@ from gateway.domain.money import format_usd
 from gateway.domain.window import MICROSECONDS, WindowName
 from gateway.ledger.decisions import Use
 
+#: An integer of a structured field has at most 15 digits.
+_MOST = 10**15 - 1
 _UNITS = {LimitKind.CONCURRENCY: ';qu="concurrent-requests"'}
 
 
@@ -77,8 +79,10 @@ def rate_limit_fields(uses: Sequence[Use]) -> dict[str, str]:
     ]
     if not told:
         return {}
-    policies = ", ".join(f'"{_name(u.limit)}";q={u.limit.amount}{_unit(u.limit)}{_window(u.limit)}' for u in told)
-    states = ", ".join(f'"{_name(u.limit)}";r={remaining(u)}{_reset(u)}' for u in told)
+    policies = ", ".join(
+        f'"{_name(u.limit)}";q={min(u.limit.amount, _MOST)}{_unit(u.limit)}{_window(u.limit)}' for u in told
+    )
+    states = ", ".join(f'"{_name(u.limit)}";r={min(remaining(u), _MOST)}{_reset(u)}' for u in told)
     return {"RateLimit-Policy": policies, "RateLimit": states}
 
 

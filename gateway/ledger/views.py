@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gateway.domain.reservation import Reservation
+from gateway.domain.reservation import Reservation, State
 from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.postings import Counter, account_prefix
 from gateway.ledger.records import read_record
@@ -68,6 +68,12 @@ class Views:
         """Give the admission of the oldest create that is perhaps being sent; the far future where there is none."""
         first = await self._store.read("ZRANGE", f"{self.prefix}:held", 0, 0, "WITHSCORES")
         return _score(first) if first else FOREVER_US
+
+    async def doubts(self, from_us: int, until_us: int) -> list[Reservation]:
+        """Give the doubts that were admitted in a span, its ends included."""
+        ids = await self._store.read("ZRANGEBYSCORE", f"{self.prefix}:doubt", from_us, until_us)
+        found = [await self.reservation(each.decode()) for each in ids]
+        return [each for each in found if each is not None and each.state is State.IN_DOUBT]
 
     async def totals(self) -> Totals:
         """Count the reservations that have not ended."""

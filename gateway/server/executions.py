@@ -112,7 +112,7 @@ def _whole(query: Mapping[str, str], name: str, default: int, least: int, most: 
     text = query.get(name, "")
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or not least <= int(text[:10]) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or not least <= int(text) <= most:
         raise Refused(
             Code.INVALID_INPUT,
             f"{name} is {text[:40]!r}; it must be a whole number from {least} to {most}",

@@ -71,4 +71,4 @@ def _unreachable(error: NotSent) -> Refused:
 
 def _retry_after(answer: Answer) -> int:
     text = answer.header(b"retry-after") or ""
-    return max(int(text), 1) if text.isdigit() and len(text) < 6 else BUSY_SECONDS
+    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 6 else BUSY_SECONDS

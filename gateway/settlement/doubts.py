@@ -48,7 +48,7 @@ def resolve(doubts: Sequence[Doubt], executions: Iterable[Execution]) -> Finding
     matches: list[Match] = []
     contested: set[str] = set()
     for execution in sorted(executions, key=lambda e: (e.created_us, e.id)):
-        able = [doubt for doubt in open_doubts if _could_be(doubt, execution)]
+        able = [doubt for doubt in open_doubts if could_be(doubt, execution)]
         if len({_identity(doubt.reservation) for doubt in able}) == 1:
             matches.append(Match(able[0].reservation, execution))
             open_doubts.remove(able[0])
@@ -61,7 +61,8 @@ def resolve(doubts: Sequence[Doubt], executions: Iterable[Execution]) -> Finding
     )
 
 
-def _could_be(doubt: Doubt, execution: Execution) -> bool:
+def could_be(doubt: Doubt, execution: Execution) -> bool:
+    """Tell whether an execution is of the doubt's model, and began in its span."""
     return execution.model == doubt.reservation.model and doubt.from_us <= execution.created_us <= doubt.until_us
 
 

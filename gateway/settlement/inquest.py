@@ -10,7 +10,7 @@ from gateway.domain.reservation import Reservation
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import SEND_SECONDS, Ledger
 from gateway.ledger.views import Views
-from gateway.settlement.doubts import SLACK_US, Doubt, Findings, resolve
+from gateway.settlement.doubts import SLACK_US, Doubt, Findings, could_be, resolve
 from gateway.settlement.settlement import Settlement
 from gateway.upstream.answers import Execution, read_executions
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
@@ -51,8 +51,10 @@ class Inquest:
         for reservation, execution in findings.matches:
             log.warning("%s was found upstream as %s", reservation.id, execution.id)
             await self._ledger.confirm(reservation.id, execution.id, 0)
+        asked = {doubt.id for doubt in open_doubts}
         for reservation in findings.absent:
-            await self._absent(reservation, listing)
+            if reservation.id in asked:
+                await self._absent(reservation, listing)
         for reservation in findings.ambiguous:
             log.error("%s may be one of several tenants' executions; it is not assigned", reservation.id)
 
@@ -66,16 +68,25 @@ class Inquest:
         return True
 
     async def _resolve(self, doubts: Sequence[Reservation], listing: Listing) -> Findings:
+        """Find what belongs to the doubts, beside every other doubt that the same executions could belong to.
+
+        Those others may not be due yet; without them an execution of another tenant's would seem to have one owner.
+        """
         spans = [self._span(doubt, listing.ahead_us) for doubt in doubts]
         first_in_flight = await self._views.oldest_held_us()
         free = [
             execution
             for execution in listing.executions
+            if any(could_be(span, execution) for span in spans)
             # One that is younger than a create in flight may be that create's own.
-            if execution.created_us < first_in_flight + listing.ahead_us - SLACK_US
+            and execution.created_us < first_in_flight + listing.ahead_us - SLACK_US
             and await self._views.owner(execution.id) is None
         ]
-        return resolve(spans, free)
+        # Read last: what is in flight no more since the line above is a doubt or has its execution by now.
+        reach_us = spans[0].until_us - spans[0].from_us
+        admitted = [doubt.admitted_us for doubt in doubts]
+        rivals = await self._views.doubts(min(admitted) - reach_us, max(admitted) + reach_us)
+        return resolve([self._span(rival, listing.ahead_us) for rival in rivals], free)
 
     def _span(self, doubt: Reservation, ahead_us: int) -> Doubt:
         """Give the time, by upstream's clock, in which the create can have taken effect."""

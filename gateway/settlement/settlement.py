@@ -23,7 +23,7 @@ class AccountLedger(Protocol):
         ...
 
     async def finish(self, reservation: str, status: str, due_s: float) -> int:
-        """Record that the prediction ended; returns when that was first seen."""
+        """Record that the prediction ended; returns when that was first seen, 0 if it does not run."""
         ...
 
     async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
@@ -55,7 +55,8 @@ class Settlement:
         if reading.phase is not Phase.SUCCEEDED or stated > 0 or reservation.estimate == 0:
             return await self._settle(reservation, stated, How.EXACT, reading.status)
         finished_us = await self._ledger.finish(reservation.id, reading.status, REREAD_SECONDS)
-        if await self._ledger.now_us() - finished_us < COST_SECONDS * MICROSECONDS:
+        # 0: the ledger does not have it running (yet), so that no time has begun whose end could be an assumption.
+        if not finished_us or await self._ledger.now_us() - finished_us < COST_SECONDS * MICROSECONDS:
             return None
         return await self.assume(reservation, reading.status)
 

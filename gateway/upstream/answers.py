@@ -1,6 +1,6 @@
 """Answers: what upstream's JSON says, read into a closed set of words and exact money."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from types import MappingProxyType
@@ -85,7 +85,8 @@ class _Execution(msgspec.Struct):
 
 
 class _Executions(msgspec.Struct):
-    executions: list[_Execution] = []
+    # Required: an answer without it is no empty list, and an empty list is half a proof that nothing ran.
+    executions: list[_Execution]
 
 
 def read_created(body: bytes) -> str | None:
@@ -123,9 +124,9 @@ def point_urls(body: bytes, base: str) -> bytes:
     try:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         urls = msgspec.json.decode(fields["urls"], type=dict[str, Any])
-    except (msgspec.MsgspecError, KeyError):
+        pointed = {name: base + urlsplit(url).path if isinstance(url, str) else url for name, url in urls.items()}
+    except (msgspec.MsgspecError, KeyError, ValueError):  # ValueError: half a bracketed address
         return body
-    pointed = {name: base + urlsplit(url).path if isinstance(url, str) else url for name, url in urls.items()}
     return msgspec.json.encode(fields | {"urls": msgspec.Raw(msgspec.json.encode(pointed))})
 
 
@@ -146,4 +147,6 @@ def _reading(status: str, cost: msgspec.Raw) -> Reading:
 
 
 def _instant_us(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
+    """Read a time; one without a zone is UTC, wherever the gateway runs."""
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)

@@ -153,6 +153,7 @@ class _SentMark:
     def __init__(self, send_by: float) -> None:
         self._send_by = send_by
         self._sent = False
+        self._head_sent = False
 
     async def __call__(self, event: str, _info: dict[str, Any]) -> None:
         if event.endswith("send_request_headers.started"):
@@ -160,7 +161,11 @@ class _SentMark:
             if time.monotonic() > self._send_by:
                 raise httpx.ConnectTimeout("the connection took too long; the request was not sent")
             self._sent = True
+        elif event.endswith("send_request_headers.complete"):
+            self._head_sent = True
 
     def explain(self, error: Exception) -> NotSent | OutcomeUnknown:
         what = f"{type(error).__name__}: {error}".rstrip(": ")
-        return OutcomeUnknown(what) if self._sent else NotSent(what)
+        # A head that breaks the protocol is refused whole, before its first byte is written.
+        refused_here = isinstance(error, httpx.LocalProtocolError) and not self._head_sent
+        return OutcomeUnknown(what) if self._sent and not refused_here else NotSent(what)

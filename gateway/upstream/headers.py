@@ -38,7 +38,10 @@ _LIMIT_PREFIXES = (b"ratelimit", b"x-ratelimit")
 def outgoing(headers: Iterable[tuple[bytes, bytes]], auth_header: str, secret: str, request_id: str) -> Headers:
     """Make the headers for upstream: the client's own, without hop-by-hop ones, with the account's credential."""
     value = f"Bearer {secret}" if auth_header.lower() == "authorization" else secret
-    pairs = [(name, content) for name, content in _end_to_end(headers) if name.lower() not in _NEVER_SENT]
+    # Servers hand over a value with the blanks behind it, which HTTP does not count as part of it.
+    pairs = [
+        (name, content.strip(b" \t")) for name, content in _end_to_end(headers) if name.lower() not in _NEVER_SENT
+    ]
     return [*pairs, (auth_header.lower().encode(), value.encode()), (b"x-request-id", request_id.encode())]
 
 

@@ -1,0 +1,121 @@
+"""What a create may not ask for, in the order in which it is told."""
+
+from typing import Any
+
+import pytest
+
+from admission.conftest import tenant
+from gateway.admission.guards import check_guards
+from gateway.admission.price import price
+from gateway.admission.reading import CreateBody
+from gateway.domain.errors import Code, Refused
+from gateway.domain.limit import Guard
+from gateway.policy import Policy
+from gateway.pricing import Model, Parameter, Quote
+from gateway.pricing.kinds.fixed import Fixed
+
+STEPS = Parameter(type="integer", default=4, min=1, max=8)
+PRICED = Model(slug="priced", price=Fixed(usd="0.01"), input={"steps": STEPS})
+SCHEMA_ONLY = Model(slug="schema-only", input={"steps": STEPS})
+POLICY = Policy("v", {}, {}, {"priced": PRICED, "schema-only": SCHEMA_ONLY}, {})
+QUOTE = Quote("m", "v", 1, 1, (), (), {"megapixels": 3})
+GUARD = Guard("tenant/t", "steps", max=2)
+
+
+def code(who: Any, model: str, **given: Any) -> Code | None:
+    try:
+        price(POLICY, who, CreateBody(model, given, b""))
+    except Refused as refused:
+        return refused.code
+    return None
+
+
+def test_refusals_come_in_the_order_list_price_schema_guards() -> None:
+    closed = tenant(guards=[GUARD], allow=(("other-*",),))
+    assert code(closed, "unknown", steps=99) is Code.MODEL_NOT_ALLOWED
+    open_ = tenant(guards=[GUARD])
+    assert code(open_, "unknown", steps=99) is Code.MODEL_UNPRICED
+    assert code(open_, "schema-only", steps=99) is Code.MODEL_UNPRICED
+    assert code(open_, "priced", steps=99) is Code.INVALID_INPUT
+    assert code(open_, "priced", steps=8) is Code.PARAMETER_NOT_ALLOWED
+    assert code(open_, "priced", steps=2) is None
+
+
+def test_an_account_that_takes_unpriced_models_still_checks_schema_and_guards() -> None:
+    who = tenant(guards=[GUARD], unpriced=100)
+    assert code(who, "schema-only", steps=99) is Code.INVALID_INPUT
+    assert code(who, "unknown", steps=99) is Code.PARAMETER_NOT_ALLOWED
+    quoted = price(POLICY, who, CreateBody("unknown", {}, b""))
+    assert (quoted.estimate, quoted.hold) == (100, 100)
+
+
+def test_a_default_of_the_schema_is_guarded_as_if_it_were_given() -> None:
+    assert code(tenant(guards=[GUARD]), "priced") is Code.PARAMETER_NOT_ALLOWED
+    assert code(tenant(guards=[GUARD]), "priced", steps=None) is Code.PARAMETER_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("guard", "value"),
+    [
+        ({"max": 2}, 2),
+        ({"max": 2}, 2.0),
+        ({"max": 2}, "2"),
+        ({"max": 2}, [1, 2]),
+        ({"max": 2}, -(10**400)),
+        ({"min": 2}, 2),
+        ({"min": 2}, 10**400),
+        ({"one_of": ("png", 1)}, "png"),
+        ({"one_of": ("png", 1)}, 1),
+        ({"forbidden": True}, None),
+        ({"max": 2}, None),
+    ],
+)
+def test_a_value_within_its_bound_passes(guard: dict[str, Any], value: Any) -> None:
+    check_guards([Guard("tenant/t", "p", **guard)], {"p": value}, None, QUOTE)
+
+
+@pytest.mark.parametrize(
+    ("guard", "value"),
+    [
+        ({"max": 2}, 2.0000001),
+        ({"max": 2}, "3"),
+        ({"max": 2}, " 3e0 "),
+        ({"max": 2}, "1_0"),
+        ({"max": 2}, "inf"),
+        ({"max": 2}, "nan"),
+        ({"max": 2}, "-nan"),
+        ({"min": 2}, "nan"),
+        ({"max": 2}, "many"),
+        ({"max": 2}, True),
+        ({"max": 2}, {"n": 1}),
+        ({"max": 2}, [1, 2, 3]),
+        ({"max": 2}, 10**400),
+        ({"min": 2}, 1),
+        ({"min": 2}, ""),
+        ({"one_of": ("png", 1)}, "PNG"),
+        ({"one_of": ("png", 1)}, True),
+        ({"one_of": ("png", 1)}, 1.0),
+        ({"one_of": ("png", 1)}, ["png"]),
+        ({"forbidden": True}, 0),
+        ({"forbidden": True}, ""),
+        ({"forbidden": True}, False),
+    ],
+)
+def test_a_value_outside_its_bound_is_refused_and_named(guard: dict[str, Any], value: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        check_guards([Guard("tenant/t", "p", **guard)], {"p": value}, None, QUOTE)
+    assert caught.value.code is Code.PARAMETER_NOT_ALLOWED
+    assert caught.value.extra["parameter"] == "p"
+    assert caught.value.extra["value"] is value
+
+
+def test_a_derived_quantity_is_judged_by_its_upper_bound_unless_it_is_given() -> None:
+    check_guards([Guard("tenant/t", "megapixels", max=3)], {}, None, QUOTE)
+    with pytest.raises(Refused, match="megapixels is 3"):
+        check_guards([Guard("tenant/t", "megapixels", max=2)], {}, None, QUOTE)
+
+
+def test_a_parameter_of_the_clients_own_does_not_hide_a_derived_quantity() -> None:
+    """`megapixels` is no parameter of upstream's: naming it in the input must not talk the guard down."""
+    with pytest.raises(Refused):
+        check_guards([Guard("tenant/t", "megapixels", max=2)], {"megapixels": 1}, None, QUOTE)

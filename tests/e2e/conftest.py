@@ -1,0 +1,75 @@
+"""Programs for the tests of a module, and what they are asked with."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import httpx
+import pytest
+
+from e2e.clients import Tenant, Upstream
+from e2e.house import House, opened
+from e2e.policies import Policies, budget
+from e2e.programs import Gateway, Sandbox
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    """Where the programs of a module run."""
+    with opened() as house:
+        yield house
+
+
+@pytest.fixture(scope="session")
+def common() -> Iterator[tuple[Sandbox, Gateway]]:
+    """Programs for the modules whose tests do not disturb each other's: two accounts and five tenants."""
+    policies = Policies()
+    policies.account()
+    policies.account("second")
+    policies.tenant("acme", budget("1.00"), account="main")
+    policies.tenant("child", budget("1.00"), parent="acme")
+    policies.tenant("other", budget("1.00"), account="main")
+    policies.tenant("poor", budget("0.10"), account="main")
+    policies.tenant("abroad", budget("1.00"), account="second")
+    with opened() as house:
+        sandbox = house.sandbox()
+        yield sandbox, house.gateway(policies, sandbox, workers=2)
+
+
+@pytest.fixture(scope="module")
+def policies() -> Policies | None:
+    """The policies of a module; one that says nothing of them shares the common programs."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def sandbox(house: House, policies: Policies | None, request: pytest.FixtureRequest) -> Sandbox:
+    """The upstream of a module; a module that needs another has a fixture of this name."""
+    return request.getfixturevalue("common")[0] if policies is None else house.sandbox()
+
+
+@pytest.fixture(scope="module")
+def gateway(house: House, policies: Policies | None, sandbox: Sandbox, request: pytest.FixtureRequest) -> Gateway:
+    """The gateway of a module, on its own `policies`."""
+    if policies is None:
+        return request.getfixturevalue("common")[1]
+    return house.gateway(policies, sandbox, workers=2)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=None)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with httpx.AsyncClient(trust_env=False, verify=context, limits=limits, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def upstream(http: httpx.AsyncClient, sandbox: Sandbox) -> Upstream:
+    """The module's sandbox."""
+    return Upstream(http, sandbox)
+
+
+@pytest.fixture
+def tenant(http: httpx.AsyncClient, gateway: Gateway) -> Callable[[str], Tenant]:
+    """Make clients of the module's gateway, each with the key of a tenant."""
+    return lambda name: Tenant(http, gateway, gateway.secrets[name])

@@ -1,0 +1,64 @@
+"""What a worker remembers of whose prediction is whose; and the filters of a tenant's own list."""
+
+import pytest
+
+from gateway.domain.errors import Code, Refused
+from gateway.domain.reservation import Reservation, State
+from gateway.server.executions import read_filters
+from gateway.server.owners import Owners
+
+
+def reservation(id_: str, account: str = "up") -> Reservation:
+    return Reservation(id_, State.RUNNING, account, "t", "k", "m", "v", "main", 1, 1, 0)
+
+
+def test_no_more_is_remembered_than_the_bound_and_the_least_used_goes_first() -> None:
+    owners = Owners(3)
+    for name in "abc":
+        owners.remember(name, reservation(name))
+    assert owners.find("up", "a") == reservation("a")
+    owners.remember("d", reservation("d"))
+    assert [owners.find("up", name) is not None for name in "abcd"] == [True, False, True, True]
+    for number in range(1000):
+        owners.remember(str(number), reservation("x"))
+    assert sum(owners.find("up", str(number)) is not None for number in range(1000)) == 3
+
+
+def test_a_prediction_of_one_account_is_not_found_in_another() -> None:
+    owners = Owners()
+    owners.remember("p", reservation("mine", "up"))
+    owners.remember("p", reservation("theirs", "second"))
+    assert [owners.find(account, "p").id for account in ("up", "second")] == ["mine", "theirs"]  # type: ignore[union-attr]
+    assert owners.find("third", "p") is None
+
+
+@pytest.mark.parametrize("name", ["limit", "offset"])
+@pytest.mark.parametrize(
+    "text", ["-1", "1.0", "1e1", " 1", "+1", "²", "١", "0x1", "9" * 30, "0000000001" + "0" * 8, "0" * 10 + "9" * 5000]
+)
+def test_a_number_of_a_filter_is_within_its_bounds_however_it_is_written(name: str, text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read_filters({name: text})
+    assert (caught.value.code, caught.value.extra) == (Code.INVALID_INPUT, {"parameter": name})
+
+
+@pytest.mark.parametrize(
+    ("text", "us"),
+    [
+        ("2050-03-15T12:00:00Z", 2_530_958_400_000_000),
+        ("2050-03-15T15:00:00+03:00", 2_530_958_400_000_000),
+        ("2050-03-15T15:00:00 03:00", 2_530_958_400_000_000),  # a plus sign that the query string made a blank
+        ("2050-03-15T12:00:00", 2_530_958_400_000_000),
+        ("2050-03-15 12:00:00", 2_530_958_400_000_000),
+        ("0001-01-01", -62_135_596_800_000_000),
+    ],
+)
+def test_a_time_of_a_filter_is_an_instant_in_utc_unless_it_says_otherwise(text: str, us: int) -> None:
+    assert read_filters({"from": text}).from_us == us
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2050-13-01", "12:00", "2050-03-15T12:00:00+99:00", "\x00"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read_filters({"to": text})
+    assert caught.value.extra == {"parameter": "to"}
