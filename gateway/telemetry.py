@@ -43,7 +43,6 @@ class Telemetry:
         self.estimated_usd = counter("gateway_estimated_usd", "Estimates of admitted creates", "tenant", "model")
         self.settled_usd = counter("gateway_settled_usd", "Costs of settled predictions", "tenant", "model")
         self.settlements = counter("gateway_settlements", "Ends of reservations by how the cost was known", "how")
-        self.policy_reloads = counter("gateway_policy_reloads", "Readings of the policy folder", "result")
         self.policy_info = Gauge(
             "gateway_policy_info",
             "1 for the policy in force, 0 for an earlier one",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.admission.limits import usage_json, visible
-from gateway.admission.refusals import CODES, ledger_unavailable, refusal
+from gateway.admission.refusals import CODES, refusal
 from gateway.domain.errors import Code
 from gateway.domain.limit import Mode
 from gateway.domain.money import UNITS_PER_USD
@@ -46,12 +46,13 @@ class AccountLedger(Protocol):
 class Ticket:
     """A create that may be sent: the id of its reservation, by which upstream key it goes, and until when.
 
-    `send_by` is a time of time.monotonic(): what is not sent by then must not be sent, since the upstream key's
-    rate reckons with it.
+    `at_us` is the store's time of the admission; `send_by` is a time of time.monotonic(): what is not sent by then
+    must not be sent, since the upstream key's rate reckons with it.
     """
 
     reservation: str
     upstream_key: str
+    at_us: int
     send_by: float
     quote: Quote
     uses: tuple[Use, ...]
@@ -93,7 +94,7 @@ class Admission:
         """Hold a quote's money, or repeat the answer of an earlier create with the same Idempotency-Key.
 
         `answer_s` is how long the create may wait for upstream's answer; `slot_s` when its slot frees itself.
-        Raises Refused: the limits, `upstream_busy`, the idempotency codes, `ledger_unavailable`.
+        Raises Refused (the limits, `upstream_busy`, the idempotency codes) or LedgerUnavailable.
         """
         stale_s = SEND_SECONDS + answer_s + STALE_MARGIN_SECONDS
         order = self._order(principal, quote, slot_s, stale_s, idempotency)
@@ -103,17 +104,17 @@ class Admission:
             return decision
         if not isinstance(decision, Admitted):
             raise refusal(decision, quote.hold)
-        ticket = Ticket(order.id, decision.upstream_key, send_by, quote, decision.uses)
+        ticket = Ticket(order.id, decision.upstream_key, decision.at_us, send_by, quote, decision.uses)
         self._count(principal, ticket)
         return ticket
 
     async def would_admit(self, principal: Principal, quote: Quote) -> tuple[bool, list[dict[str, object]]]:
-        """Tell whether a create would be admitted now, and the violated limits if not; writes nothing."""
+        """Tell whether a create would be admitted now, and the violated limits if not; writes nothing.
+
+        Raises LedgerUnavailable.
+        """
         order = self._order(principal, quote, 0, 0, None, dry=True)
-        try:
-            decision = await self._ask(principal, order)
-        except LedgerUnavailable as error:
-            raise ledger_unavailable(str(error)) from error
+        decision = await self._ask(principal, order)
         if isinstance(decision, Admitted):
             return True, []
         if isinstance(decision, OverLimit):
@@ -121,12 +122,9 @@ class Admission:
         return False, [{"id": Code.UPSTREAM_BUSY.value, "scope": f"account/{principal.tenant.account.id}"}]
 
     async def usage(self, principal: Principal) -> list[dict[str, object]]:
-        """Give the present use of every limit that the tenant may see. Raises Refused (`ledger_unavailable`)."""
+        """Give the present use of every limit that the tenant may see. Raises LedgerUnavailable."""
         nothing = Quote("", "", 0, 0, (), (), {})
-        try:
-            decision = await self._ask(principal, self._order(principal, nothing, 0, 0, None, dry=True))
-        except LedgerUnavailable as error:
-            raise ledger_unavailable(str(error)) from error
+        decision = await self._ask(principal, self._order(principal, nothing, 0, 0, None, dry=True))
         if not isinstance(decision, Admitted | OverLimit | Busy):
             return []
         return [usage_json(use, decision.at_us) for use in decision.uses if visible(use.limit)]
@@ -159,10 +157,7 @@ class Admission:
         """Ask the ledger; where no answer comes, see to it that a late one leaves no hold behind."""
         try:
             return await self._ask(principal, order)
-        except LedgerUnavailable as error:
-            self._keep(self._release(principal.tenant.account.id, order.id))
-            raise ledger_unavailable(str(error)) from error
-        except asyncio.CancelledError:
+        except (LedgerUnavailable, asyncio.CancelledError):
             self._keep(self._release(principal.tenant.account.id, order.id))
             raise
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import Guard
-from gateway.pricing import Model, Quote
+from gateway.pricing import Model, Parameter, Quote
 
 
 def check_guards(guards: Sequence[Guard], input: Mapping[str, Any], model: Model | None, quote: Quote) -> None:
@@ -17,13 +17,15 @@ def check_guards(guards: Sequence[Guard], input: Mapping[str, Any], model: Model
     """
     for guard in guards:
         given = input.get(guard.parameter)
-        value = _judged(guard.parameter, given, model, quote)
-        bound = "left out" if guard.forbidden and given is not None else _violated(guard, value)
+        schema = model.input.get(guard.parameter) if model else None
+        value = _judged(guard.parameter, given, schema, quote)
+        counted = schema is not None and schema.type == "array"
+        bound = "left out" if guard.forbidden and given is not None else _violated(guard, value, counted=counted)
         if bound:
             raise _refusal(guard, value, bound)
 
 
-def _judged(parameter: str, given: Any, model: Model | None, quote: Quote) -> Any:
+def _judged(parameter: str, given: Any, schema: Parameter | None, quote: Quote) -> Any:
     """Give the value that upstream will take, or the bound of what will come of it.
 
     A derived quantity comes before a parameter of its name: upstream knows no `megapixels`, so that to write one into
@@ -31,17 +33,19 @@ def _judged(parameter: str, given: Any, model: Model | None, quote: Quote) -> An
     """
     if parameter in quote.quantities:
         return quote.quantities[parameter]
-    schema = model.input.get(parameter) if model and given is None else None
-    return schema.default if schema else given
+    return schema.default if schema and given is None else given
 
 
-def _violated(guard: Guard, value: Any) -> str | None:
-    """Say which bound the value breaks, in words; None where it keeps them all."""
+def _violated(guard: Guard, value: Any, *, counted: bool) -> str | None:
+    """Say which bound the value breaks, in words; None where it keeps them all.
+
+    A list is judged by its length where it is `counted`; elsewhere it is no value that a bound could pass.
+    """
     if value is None or guard.forbidden:
         return None
     if guard.one_of is not None and not any(value == one and type(value) is type(one) for one in guard.one_of):
         return f"one of {', '.join(map(str, guard.one_of))}"
-    size = _size(value)
+    size = len(value) if counted and isinstance(value, list) else _size(value)
     if guard.min is not None and (size is None or size < guard.min):
         return f"at least {guard.min:g}"
     if guard.max is not None and (size is None or size > guard.max):
@@ -50,7 +54,7 @@ def _violated(guard: Guard, value: Any) -> str | None:
 
 
 def _size(value: Any) -> float | None:
-    """What `min` and `max` judge: a number itself, a number in a string (as upstream reads it), a length else."""
+    """Give what `min` and `max` judge: a number, also in a string, as upstream reads it; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -61,7 +65,7 @@ def _size(value: Any) -> float | None:
         except ValueError:
             return None
         return None if math.isnan(number) else number  # which no bound would find too large
-    return len(value) if isinstance(value, list) else None
+    return None
 
 
 def _refusal(guard: Guard, value: Any, bound: str) -> Refused:
@@ -69,5 +73,5 @@ def _refusal(guard: Guard, value: Any, bound: str) -> Refused:
     return Refused(
         Code.PARAMETER_NOT_ALLOWED,
         f"{guard.parameter} is {shown}; the policy of {guard.scope} allows it to be {bound}",
-        extra={"parameter": guard.parameter, "value": value, "bound": bound, "scope": guard.scope},
+        extra={"parameter": guard.parameter, "value": shown, "bound": bound, "scope": guard.scope},
     )

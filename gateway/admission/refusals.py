@@ -67,12 +67,11 @@ def in_doubt(reservation: str) -> Refused:
     )
 
 
-def ledger_unavailable(details: str) -> Refused:
+def ledger_unavailable() -> Refused:
     """Say that the ledger does not answer, so that nothing which could cost money is sent."""
     return Refused(
         Code.LEDGER_UNAVAILABLE,
         "the ledger does not answer, so nothing that could cost money is sent; try again in a moment",
-        details=details,
         headers={"Retry-After": "1"},
     )
 
@@ -85,6 +84,9 @@ def _over_limit(decision: OverLimit, hold: int) -> Refused:
     first = violated[0]
     waits = [wait_seconds(use) for use in violated]
     headers = rate_limit_fields(decision.uses)
+    shadows = [use.limit.id for use in decision.uses if use.violated and use.limit.mode is Mode.SHADOW]
+    if shadows:
+        headers["X-Gateway-Shadow-Refused"] = ", ".join(shadows)
     code = CODES[first.limit.kind]
     if code is not Code.BUDGET_EXCEEDED and None not in waits:
         headers["Retry-After"] = str(max(wait for wait in waits if wait is not None))

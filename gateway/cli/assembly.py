@@ -18,6 +18,7 @@ from gateway.server.owners import Owners
 from gateway.server.parts import AccountParts, Parts
 from gateway.server.recording import Recorder
 from gateway.settlement.inquest import Inquest
+from gateway.settlement.listing import Lister
 from gateway.settlement.reconciler import Reconciler
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
@@ -56,7 +57,10 @@ class Assembly:
         self._scripts = load_scripts()
         self._owners = Owners()
         self._ledgers: dict[str, Ledger] = {}
-        self._reconcilers: list[asyncio.Task[None]] = []
+        self._known: dict[str, tuple[AccountParts, Policy]] = {}
+        self._secrets: dict[tuple[str, str], str] = {}
+        self._reconcilers: list[Reconciler] = []
+        self._rounds: set[asyncio.Task[None]] = set()
 
     def adopt(self, policy: Policy) -> None:
         """Put a policy into force, all of it at once. Raises SecretMissing, and then changes nothing."""
@@ -74,35 +78,46 @@ class Assembly:
             self._public_url,
         )
         self.app.put(GatewayApp(parts))
-        self._stop_reconcilers()
-        self._reconcilers = [asyncio.ensure_future(_reconciler(each, policy).run()) for each in accounts.values()]
+        # An account that is no longer in the policy has its last predictions settled by what was known of it.
+        self._known |= {id_: (each, policy) for id_, each in accounts.items()}
+        self._reconcile()
         self._telemetry.in_force(policy.version, policy.models)
         log.info("policy %s is in force", policy.version[:12])
 
     async def aclose(self, drain_seconds: float) -> None:
         """Let what is being recorded reach the ledger, so long, and stop."""
         await self.recorder.drain(drain_seconds)
-        await asyncio.gather(*self._stop_reconcilers(), return_exceptions=True)
+        for task in self._rounds:  # every step of theirs may be cut and repeated
+            task.cancel()
+        await asyncio.gather(*self._rounds, return_exceptions=True)
 
     def _account(self, account: Account) -> AccountParts:
         ledger = self._ledgers.get(account.id)
         if ledger is None:
             ledger = Ledger(self._store, self._scripts, account.id, self._telemetry.ledger_seconds.observe)
             self._ledgers[account.id] = ledger
-        secrets = {key.id: self._upstream_secret or read_secret(key, self._environ) for key in account.keys}
+        read = {key.id: self._upstream_secret or read_secret(key, self._environ) for key in account.keys}
+        # What runs on a key that has left the policy is still polled by it.
+        self._secrets |= {(account.id, key): secret for key, secret in read.items()}
+        secrets = {key: secret for (owner, key), secret in self._secrets.items() if owner == account.id}
         upstream = Eachlabs(account, secrets, self._client, self._telemetry, self._upstream_url)
         return AccountParts(ledger, Views(self._store, account.id), upstream, Settlement(ledger, self._telemetry))
 
-    def _stop_reconcilers(self) -> list[asyncio.Task[None]]:
-        """Cancel them: every step of theirs may be cut and repeated."""
-        for task in self._reconcilers:
-            task.cancel()
-        return self._reconcilers
+    def _reconcile(self) -> None:
+        """Start reconcilers for the present policy; those of an earlier one end with their round."""
+        for reconciler in self._reconcilers:
+            reconciler.stop()
+        self._reconcilers = [_reconciler(parts, policy) for parts, policy in self._known.values()]
+        for reconciler in self._reconcilers:
+            task = asyncio.ensure_future(reconciler.run())
+            self._rounds.add(task)
+            task.add_done_callback(self._rounds.discard)
 
 
 def _reconciler(parts: AccountParts, policy: Policy) -> Reconciler:
-    inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement)
-    return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, policy.models)
+    lister = Lister(parts.ledger, parts.upstream)
+    inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement, lister)
+    return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, policy.models)
 
 
 def _new_id() -> str:

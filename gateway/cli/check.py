@@ -1,24 +1,27 @@
 """`gateway check`: validates the policy files."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from gateway import settings
 from gateway.policy import Policy, PolicyInvalid, load_policy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command."""
-    parser.add_argument("--policies", default="policies", type=Path, metavar="DIR")
+    settings.add_arguments(parser, frozenset(("policies",)))
 
 
 def run(flags: argparse.Namespace) -> int:
     """Exit 0, or 1 with one line per problem."""
-    policy = load_or_explain(flags.policies)
+    folder = settings.read_settings(flags, os.environ).policies
+    policy = load_or_explain(folder)
     if policy is None:
         return 1
     print(
-        f"{flags.policies}: {len(policy.accounts)} accounts, {len(policy.tenants)} tenants, "
+        f"{folder}: {len(policy.accounts)} accounts, {len(policy.tenants)} tenants, "
         f"{len(policy.keyring)} keys, {len(policy.models)} models; version {policy.version[:12]}"
     )
     return 0

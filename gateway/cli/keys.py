@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime
 
 from gateway.policy.keys import key_toml, new_secret
+from gateway.policy.rules import is_id
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace) -> int:
     """Print the secret, and the TOML to paste into the tenant's file."""
     secret = new_secret()
+    if not is_id(flags.tenant):
+        print(
+            f"{flags.tenant!r} cannot be a tenant: an id is lower-case letters, digits, '.', '_' and '-'",
+            file=sys.stderr,
+        )
+        return 1
     try:
         expires = datetime.fromisoformat(flags.expires) if flags.expires else None
         if expires is not None and expires.tzinfo is None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.ledger.children import bound_to_parent
@@ -23,14 +24,14 @@ class ChildFailed(Exception):
 class Workers:
     """Worker processes on one socket; one that dies is replaced until they are stopped.
 
-    `config` gives a worker's one argument for the descriptor on which it says that it is ready; `ended` is told the
-    process id of each that ends.
+    `config` gives what a worker reads from its standard input, for the descriptor on which it says that it is ready;
+    `ended` is told the process id of each that ends.
     """
 
     def __init__(
         self,
         command: Sequence[str],
-        config: Callable[[int], str],
+        config: Callable[[int], bytes],
         environ: Mapping[str, str],
         inherited: Sequence[int],
         ended: Callable[[int], object],
@@ -42,7 +43,7 @@ class Workers:
         self._ended = ended
         self._running: set[asyncio.subprocess.Process] = set()
         self._watchers: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def alive(self) -> int:
@@ -56,7 +57,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Ask every worker to drain, and wait for it."""
-        self._stopping = True
+        self._stopping.set()
         for process in list(self._running):
             process.send_signal(signal.SIGTERM)
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -66,18 +67,21 @@ class Workers:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
-                self._config(write_fd),
                 env=self._environ,
                 pass_fds=(*self._inherited, write_fd),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,  # and no argument: those are seen by every user of the machine
                 start_new_session=True,  # a terminal's Ctrl-C reaches the parent alone, which drains
                 preexec_fn=bound_to_parent(signal.SIGKILL),
             )
+            self._running.add(process)
+            await _tell(process, self._config(write_fd))
         finally:
             os.close(write_fd)
-        self._running.add(process)
         if not await _said_ready(read_fd):
             self._running.discard(process)
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
             raise ChildFailed("a worker did not start; the lines above say why")
         return process
 
@@ -88,10 +92,12 @@ class Workers:
             status = await process.wait()
             self._running.discard(process)
             self._ended(process.pid)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             log.error("worker %d died with status %d; another is started", process.pid, status)
             await asyncio.sleep(pause)
+            if self._stopping.is_set():
+                return
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
             try:
                 process = await self._start()
@@ -99,6 +105,17 @@ class Workers:
                 log.error("%s", error)  # noqa: TRY400 (the worker has told its own story)
                 continue
             pause = 0.1
+            if self._stopping.is_set():  # it began too late to be asked with the others
+                process.send_signal(signal.SIGTERM)
+
+
+async def _tell(process: asyncio.subprocess.Process, config: bytes) -> None:
+    """Write a worker's configuration; one that died before it could read says so by not getting ready."""
+    assert process.stdin is not None  # noqa: S101 (it was asked for as a pipe)
+    with suppress(ConnectionError):
+        process.stdin.write(config)
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 async def _said_ready(read_fd: int) -> bool:

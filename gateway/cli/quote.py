@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from gateway import settings
 from gateway.cli.check import load_or_explain
 from gateway.domain.errors import Refused
 from gateway.pricing import Quote, quote, validate
@@ -15,18 +17,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command."""
     parser.add_argument("model", metavar="MODEL", help="slug of the model")
     parser.add_argument("--input", required=True, metavar="JSON", help="the input object, @file, or - for stdin")
-    parser.add_argument("--policies", default="policies", type=Path, metavar="DIR")
+    settings.add_arguments(parser, frozenset(("policies",)))
     parser.add_argument("--json", action="store_true", help="print the quote as POST /gateway/quote answers it")
 
 
 def run(flags: argparse.Namespace) -> int:
     """Print the quote; exit 1 and say why where there is none."""
-    policy = load_or_explain(flags.policies)
+    folder = settings.read_settings(flags, os.environ).policies
+    policy = load_or_explain(folder)
     if policy is None:
         return 1
     model = policy.models.get(flags.model)
     if model is None:
-        return _fail(f"{flags.model!r} is no model of {flags.policies}; known: {', '.join(sorted(policy.models))}")
+        return _fail(f"{flags.model!r} is no model of {folder}; known: {', '.join(sorted(policy.models))}")
     try:
         given = _read(flags.input)
         validate(model, given)

@@ -175,7 +175,7 @@ def _workers(config: WorkerConfig, metrics_dir: str) -> Workers:
     command = (sys.executable, "-m", "gateway.cli.worker")
     return Workers(
         command,
-        lambda ready_fd: msgspec.json.encode(msgspec.structs.replace(config, ready_fd=ready_fd)).decode(),
+        lambda ready_fd: msgspec.json.encode(msgspec.structs.replace(config, ready_fd=ready_fd)),
         environ,
         [config.listener_fd],
         lambda pid: mark_process_dead(pid, metrics_dir),  # type: ignore[no-untyped-call]  # gauges go, counters stay
@@ -183,15 +183,4 @@ def _workers(config: WorkerConfig, metrics_dir: str) -> Workers:
 
 
 def _monitoring(watch: PolicyWatch, store: Store, workers: Workers, metrics_dir: str) -> Monitoring:
-
-    async def faults() -> list[str]:
-        found = [] if workers.alive else ["no worker runs"]
-        try:
-            await store.read("PING")
-        except LedgerUnavailable as error:
-            found.append(f"the ledger does not answer: {error}")
-        return found
-
-    return Monitoring(
-        lambda: watch.policy, lambda: watch.problem, lambda account: Views(store, account), metrics_dir, faults
-    )
+    return Monitoring(watch, lambda account: Views(store, account), metrics_dir, lambda: workers.alive)

@@ -16,6 +16,7 @@ class PolicyWatch:
     def __init__(self, policy: Policy, folder: Path, load: Callable[[], Policy], *, secrets_needed: bool) -> None:
         self.policy = policy
         self.problem: str | None = None
+        self.reloads = {"adopted": 0, "invalid": 0}
         self._folder = folder
         self._load = load
         self._secrets_needed = secrets_needed
@@ -30,9 +31,11 @@ class PolicyWatch:
                     check_secrets(found)
             except (PolicyInvalid, SecretMissing) as error:
                 self.problem = str(error)
+                self.reloads["invalid"] += 1
                 log.error("the changed policy is not adopted, the last good one stays:\n%s", error)  # noqa: TRY400
             else:
                 self.policy, self.problem = found, None
+                self.reloads["adopted"] += 1
 
 
 def check_secrets(policy: Policy) -> None:

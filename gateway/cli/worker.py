@@ -37,7 +37,7 @@ class DemoKey(msgspec.Struct, frozen=True):
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):
-    """What the parent tells a worker, as JSON in its one argument."""
+    """What the parent tells a worker, as JSON on its standard input."""
 
     policies: str
     store_url: str
@@ -79,13 +79,13 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
         policy = read_policy(folder, config.demo_key)
         assembly.adopt(policy)
         stack.push_async_callback(assembly.aclose, DRAIN_SECONDS)
-        following = asyncio.ensure_future(_follow(config, assembly, telemetry, policy.version))
+        following = asyncio.ensure_future(_follow(config, assembly, policy.version))
         stack.callback(following.cancel)
         listener = socket.socket(fileno=config.listener_fd)
         await serve_app(assembly.app, [listener], stop, lambda: _tell_ready(config.ready_fd))
 
 
-async def _follow(config: WorkerConfig, assembly: Assembly, telemetry: Telemetry, version: str) -> None:
+async def _follow(config: WorkerConfig, assembly: Assembly, version: str) -> None:
     """Adopt every valid change of the policy folder; an invalid one changes nothing, and is told once."""
     folder = Path(config.policies)
     async for found in follow_policy(lambda: read_policy(folder, config.demo_key), folder, version):
@@ -93,9 +93,7 @@ async def _follow(config: WorkerConfig, assembly: Assembly, telemetry: Telemetry
             if isinstance(found, PolicyInvalid):
                 raise found
             assembly.adopt(found)
-            telemetry.policy_reloads.labels("adopted").inc()
         except (PolicyInvalid, SecretMissing) as error:
-            telemetry.policy_reloads.labels("invalid").inc()
             log.info("the last good policy stays: %s", error)  # the parent says it aloud, once for all workers
 
 
@@ -114,4 +112,4 @@ async def _main(config: WorkerConfig) -> None:
 
 if __name__ == "__main__":
     log_to_stderr(logging.INFO)
-    uvloop.run(_main(msgspec.json.decode(sys.argv[1], type=WorkerConfig)))
+    uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerConfig)))

@@ -42,7 +42,6 @@ TRANSITIONS = MappingProxyType(
         (State.IN_DOUBT, Event.RELEASE): State.RELEASED,
     }
 )
-ENDED = frozenset({State.SETTLED, State.RELEASED})
 
 
 class How(StrEnum):

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.ledger.fold import Counted, Fold, Place, parse_place
+from gateway.ledger.fold import Fold, Place, parse_place
 from gateway.ledger.journal import Entry, read_journal
-from gateway.ledger.postings import account_prefix
+from gateway.ledger.postings import Counted, account_prefix
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
 

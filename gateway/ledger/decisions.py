@@ -56,11 +56,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class OverLimit:
-    """One or more enforced limits would be passed; nothing was written. `overflow`: a sum would leave its range."""
+    """One or more enforced limits would be passed, or a sum would leave its range; nothing was written."""
 
     at_us: int
     uses: tuple[Use, ...]
-    overflow: bool
 
 
 @dataclass(frozen=True, slots=True)

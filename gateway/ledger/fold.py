@@ -7,15 +7,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.window import MICROSECONDS, WindowName, bounds
 from gateway.ledger.journal import Entry, Released, Reserved, Settled
-from gateway.ledger.postings import Counter
-
-
-class Counted(NamedTuple):
-    """A counter: money in units of 1e-8 USD, and predictions."""
-
-    charged: int
-    held: int
-    predictions: int
+from gateway.ledger.postings import Counted, Counter
 
 
 class Place(NamedTuple):

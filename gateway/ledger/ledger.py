@@ -122,9 +122,12 @@ class Ledger:
         what, _ = await self._run("release", request)
         return bool(what == b"done")
 
-    async def absent(self, reservation: str) -> int:
-        """Note that a complete list of executions shows no trace of a doubt; returns when that was first so (µs)."""
-        _, first = await self._run("absent", {"id": reservation})
+    async def absent(self, reservation: str, *, seen: bool = False) -> int:
+        """Note that a complete list of executions shows no trace of a doubt, or (`seen`) one that may be its own.
+
+        Returns the time of the first list without a trace since the last with one, in microseconds.
+        """
+        _, first = await self._run("absent", {"id": reservation, "seen": seen})
         return int(first)
 
     async def claim(self, most: int, first_s: float, longest_s: float, doubt_s: float) -> list[Reservation]:
@@ -133,15 +136,15 @@ class Ledger:
         For a doubt it doubles up to `doubt_s`.
         """
         spans = {"first_us": _us(first_s), "longest_us": _us(longest_s), "doubt_us": _us(doubt_s)}
-        reply = await self._run("claim", {"most": most, **spans})
-        return [read_record(self.account, id_.decode(), flat) for id_, flat in reply if flat]
+        _, *found = await self._run("claim", {"most": most, **spans})
+        return [read_record(self.account, id_.decode(), flat) for id_, flat in found]
 
     async def _run(self, verb: str, request: object, *blobs: bytes) -> list[Any]:
-        """Run a verb; takes the store's time out of the reply (always the second item; claim's first)."""
+        """Run a verb; takes the store's time out of the reply, where it is the second item."""
         begun = time.perf_counter()
         reply = await self.store.run(self._scripts[verb], self.prefix, request, *blobs)
         self._timed(time.perf_counter() - begun)
-        self._saw(int(reply.pop(0 if verb == "claim" else 1)))
+        self._saw(int(reply.pop(1)))
         return reply
 
     def _saw(self, now_us: int) -> None:
@@ -180,7 +183,7 @@ class Ledger:
             case b"known":
                 return self._repeated(*rest)
             case b"refused":
-                return OverLimit(self._seen_us, _uses(postings, rest[1]), bool(rest[0]))
+                return OverLimit(self._seen_us, _uses(postings, rest[0]))
             case b"busy":
                 return Busy(self._seen_us, int(rest[0]), _uses(postings, rest[1]))
             case b"mismatch":

@@ -29,6 +29,14 @@ class Counter(NamedTuple):
         return f"{prefix}:c:{self}|{start_us // MICROSECONDS}"
 
 
+class Counted(NamedTuple):
+    """What a counter shows: money in units of 1e-8 USD, and predictions."""
+
+    charged: int
+    held: int
+    predictions: int
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The script's arguments, right while the store's time is inside [`start_us`, `stop_us`)."""

@@ -17,6 +17,8 @@ from gateway.ledger.scripts import Script
 CONNECT_SECONDS = 0.3
 COMMAND_SECONDS = 0.8
 CONNECTIONS = 32
+#: What the client raises when the store does not do its part; RuntimeError is a transport closed under a write.
+STORE_FAILURES = (RedisError, OSError, RuntimeError)
 
 
 class LedgerUnavailable(Exception):
@@ -53,7 +55,7 @@ class Store:
                 reply = await self._client.execute_command("EVALSHA", script.sha, 1, prefix, packed, *blobs)
             except NoScriptError:
                 reply = await self._client.execute_command("EVAL", script.text, 1, prefix, packed, *blobs)
-        except (RedisError, OSError) as error:
+        except STORE_FAILURES as error:
             raise LedgerUnavailable(f"{script.verb}: {error}") from error
         return cast("list[Any]", reply)
 
@@ -61,7 +63,7 @@ class Store:
         """Run one plain command whose first argument after its name is a key. Raises LedgerUnavailable."""
         try:
             return await self._client.execute_command(*command)
-        except (RedisError, OSError) as error:
+        except STORE_FAILURES as error:
             raise LedgerUnavailable(f"{command[0]!r}: {error}") from error
 
     async def aclose(self) -> None:

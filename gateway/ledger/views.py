@@ -1,10 +1,11 @@
 """Views: what the ledger knows of one account, read without changing anything."""
 
+import asyncio
 from typing import NamedTuple
 
 from gateway.domain.reservation import Reservation, State
 from gateway.domain.window import FOREVER_US, MICROSECONDS
-from gateway.ledger.postings import Counter, account_prefix
+from gateway.ledger.postings import Counted, Counter, account_prefix
 from gateway.ledger.records import read_record
 from gateway.ledger.store import Store
 
@@ -15,14 +16,6 @@ class Totals(NamedTuple):
     open: int
     in_doubt: int
     oldest_us: int | None
-
-
-class Counted(NamedTuple):
-    """A counter: money in units of 1e-8 USD, and predictions."""
-
-    charged: int
-    held: int
-    predictions: int
 
 
 class Views:
@@ -37,6 +30,10 @@ class Views:
         """Read the store's time, in microseconds."""
         seconds, micros = await self._store.read("TIME")
         return int(seconds) * MICROSECONDS + int(micros)
+
+    async def probe(self) -> None:
+        """See that the store takes a write: one that is full, or read-only, answers everything else."""
+        await self._store.read("SET", f"{self.prefix}:probe", 1, "EX", 60)
 
     async def reservation(self, reservation: str) -> Reservation | None:
         """Give a reservation by its id; None for an unknown one, and for a tombstone."""
@@ -57,7 +54,7 @@ class Views:
     async def predictions(self, tenant: str, offset: int, limit: int) -> list[Reservation]:
         """Give a tenant's predictions, newest first."""
         ids = await self._store.read("ZREVRANGE", f"{self.prefix}:t:{tenant}", offset, offset + limit - 1)
-        found = [await self.reservation(each.decode()) for each in ids]
+        found = await asyncio.gather(*(self.reservation(each.decode()) for each in ids))
         return [each for each in found if each is not None]
 
     async def prediction_count(self, tenant: str) -> int:

@@ -16,7 +16,7 @@ Amount = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Positive = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 #: Long enough for every wait, short enough that a slip (milliseconds for seconds) is told.
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
-Hours = Annotated[float, Meta(gt=0, le=24 * 366)]
+Hours = Annotated[float, Meta(gt=0, le=24 * 7)]  # the counters of minutes and hours live a day longer
 Fraction = Annotated[float, Meta(gt=0, le=1)]
 Number = int | float
 

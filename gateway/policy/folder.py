@@ -30,7 +30,11 @@ def read_folder(folder: Path, found: list[Problem]) -> tuple[Entry, ...]:
     if not folder.is_dir():
         found.append(Problem(str(folder), "", "is not a folder; policies are a folder of TOML files"))
         return ()
-    files = list(policy_files(folder))
+    try:
+        files = list(policy_files(folder))
+    except OSError as error:  # it changes under our eyes
+        found.append(Problem(str(folder), "", f"cannot be read: {error}"))
+        return ()
     if not files:
         found.append(Problem(str(folder), "", "holds no *.toml file; a policy needs at least one [[account]]"))
     entries: list[Entry] = []

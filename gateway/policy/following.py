@@ -1,6 +1,7 @@
 """Following a policy folder: each change of its content once, as a policy or as what is wrong with it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -48,12 +49,9 @@ def _load(load: Callable[[], Policy]) -> Policy | PolicyInvalid:
 
 
 def _stamp(folder: Path) -> Stamp:
-    stamps = []
-    for path in policy_files(folder):
-        try:
-            found = path.stat()
-        except OSError:
-            stamps.append((str(path), 0, 0, 0))
-        else:
-            stamps.append((str(path), found.st_mtime_ns, found.st_size, found.st_ino))
-    return tuple(stamps)
+    """Look at the files; a folder that changes under the look gives a stamp that no later one equals."""
+    try:
+        found = [(path, path.stat()) for path in policy_files(folder)]
+    except OSError:
+        return (("", time.monotonic_ns(), 0, 0),)
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in found)

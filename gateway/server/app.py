@@ -12,12 +12,13 @@ from starlette.routing import Match, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.domain.errors import Code, Refused
+from gateway.ledger.store import LedgerUnavailable
 from gateway.server.create import Creates
 from gateway.server.exchange import Exchange, encode_headers
 from gateway.server.own import OwnRoutes
 from gateway.server.parts import Parts
 from gateway.server.poll import Polls
-from gateway.server.refusals import STATUS, body_of, internal
+from gateway.server.refusals import STATUS, as_refusal, body_of
 from gateway.server.relay import Relays
 
 log = logging.getLogger("gateway.requests")
@@ -52,12 +53,9 @@ class GatewayApp:
         route, endpoint = self._find(scope)
         try:
             await endpoint(scope, receive, watched)
-        except Refused as refused:
-            state["facts"]["code"] = refused.code.value
-            await self._refuse(watched, refused)
-        except Exception:  # noqa: BLE001 (the border: whatever fails inside is logged, and the client gets a 500)
-            faults.exception("request %s failed", state["request_id"])
-            await self._refuse(watched, internal())
+        except Exception as error:  # noqa: BLE001 (the border: whatever fails inside is answered, and logged)
+            _explain(error, state)
+            await self._refuse(watched, as_refusal(error))
         finally:
             self._account(scope, route, watched.status, time.perf_counter() - begun)
 
@@ -126,6 +124,15 @@ class _Watched:
             changed: MutableMapping[str, Any] = {**message, "headers": headers}
             message = changed
         await self._send(message)
+
+
+def _explain(error: Exception, state: dict[str, Any]) -> None:
+    """Put into the log what the client is not told."""
+    state["facts"]["code"] = as_refusal(error).code.value
+    if isinstance(error, LedgerUnavailable):
+        faults.warning("request %s: the ledger does not answer: %s", state["request_id"], error)
+    elif not isinstance(error, Refused):
+        faults.error("request %s failed", state["request_id"], exc_info=error)
 
 
 async def _refuse_route(scope: Scope, _receive: Receive, _send: Send) -> None:

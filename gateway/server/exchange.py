@@ -20,7 +20,7 @@ class Exchange:
         self.headers: Headers = list(scope["headers"])
         self.path: str = scope["path"]
         self.request_id: str = scope["state"]["request_id"]
-        self._scope = scope
+        self.scope = scope
         self._receive = receive
         self._send = send
 
@@ -33,35 +33,11 @@ class Exchange:
         if public_url:
             return public_url.rstrip("/")
         host = (self.header(b"host") or b"localhost").decode("latin-1")
-        return f"{self._scope.get('scheme', 'http')}://{host}"
+        return f"{self.scope.get('scheme', 'http')}://{host}"
 
     async def body(self) -> bytes:
         """Read the whole body. Raises Refused: `body_too_large`, or `invalid_json` for one that does not arrive."""
-        declared = self.header(b"content-length")
-        if declared is not None and declared.isdigit() and int(declared) > MOST_BODY_BYTES:
-            raise _too_large()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await self._read()
-        except TimeoutError as error:
-            raise Refused(
-                Code.INVALID_JSON,
-                f"the body did not arrive within {BODY_SECONDS:g} s",
-                headers={"Connection": "close"},
-            ) from error
-
-    async def _read(self) -> bytes:
-        pieces, total = [], 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Refused(Code.INVALID_JSON, "the client hung up in the middle of the body")
-            pieces.append(message.get("body", b""))
-            total += len(pieces[-1])
-            if total > MOST_BODY_BYTES:
-                raise _too_large()
-            if not message.get("more_body", False):
-                return b"".join(pieces)
+        return await read_body(self.scope, self._receive)
 
     async def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Send the whole answer."""
@@ -71,12 +47,45 @@ class Exchange:
 
     def note(self, **facts: Any) -> None:
         """Add facts to the request's line in the log."""
-        self._scope["state"]["facts"].update(facts)
+        self.scope["state"]["facts"].update(facts)
 
 
 def encode_headers(headers: Mapping[str, str]) -> Headers:
     """Turn named values into a header list."""
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """Read a whole body, bounded in length and time.
+
+    Raises Refused: `body_too_large`, or `invalid_json` for one that does not arrive.
+    """
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    if declared.isdigit() and int(declared) > MOST_BODY_BYTES:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(receive)
+    except TimeoutError as error:
+        raise Refused(
+            Code.INVALID_JSON,
+            f"the body did not arrive within {BODY_SECONDS:g} s",
+            headers={"Connection": "close"},
+        ) from error
+
+
+async def _read(receive: Receive) -> bytes:
+    pieces, total = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(Code.INVALID_JSON, "the client hung up in the middle of the body")
+        pieces.append(message.get("body", b""))
+        total += len(pieces[-1])
+        if total > MOST_BODY_BYTES:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return b"".join(pieces)
 
 
 def _too_large() -> Refused:

@@ -12,9 +12,9 @@ from gateway.domain.window import MICROSECONDS
 from gateway.ledger.views import Views
 from gateway.server.instants import instant
 
-PAGE = 100
+PAGE = 25  # records that are read at once; the creates want their share of the store's connections
 #: A list with filters looks at no more than this many of the tenant's newest predictions.
-MOST_SCANNED = 10_000
+MOST_SCANNED = 2_000
 
 
 class Filters(NamedTuple):

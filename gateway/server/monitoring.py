@@ -1,9 +1,10 @@
 """The metrics listener: `/metrics`, `/healthz`, `/readyz`, answered by the parent for all its workers."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
@@ -20,26 +21,24 @@ from gateway.ledger.views import Views
 from gateway.policy import Policy
 
 
-class Monitoring:
-    """Answers scrapes and probes.
+class Policies(Protocol):
+    """The policy in force, what is wrong with a change that is not adopted, and how often which was so."""
 
-    `problem` says what is wrong with a changed policy that is not adopted; `faults` gives, in words, why the gateway
-    is not ready, one item each.
-    """
+    policy: Policy
+    problem: str | None
+    reloads: dict[str, int]
+
+
+class Monitoring:
+    """Answers scrapes and probes; `workers` tells how many workers run."""
 
     def __init__(
-        self,
-        policy: Callable[[], Policy],
-        problem: Callable[[], str | None],
-        views: Callable[[str], Views],
-        metrics_dir: str,
-        faults: Callable[[], Awaitable[list[str]]],
+        self, policies: Policies, views: Callable[[str], Views], metrics_dir: str, workers: Callable[[], int]
     ) -> None:
-        self._policy = policy
-        self._problem = problem
+        self._policies = policies
         self._views = views
         self._metrics_dir = metrics_dir
-        self._faults = faults
+        self._workers = workers
 
     def app(self) -> Starlette:
         """Make the ASGI app of the metrics listener."""
@@ -61,8 +60,8 @@ class Monitoring:
         body = {
             "status": "not ready" if faults else "ready",
             "faults": faults,
-            "policy_version": self._policy().version,
-            "policy_problem": self._problem(),
+            "policy_version": self._policies.policy.version,
+            "policy_problem": self._policies.problem,
         }
         return JSONResponse(body, 503 if faults else 200)
 
@@ -71,11 +70,27 @@ class Monitoring:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=self._metrics_dir)  # type: ignore[no-untyped-call]
         ready = _gauge("gateway_ready", "Whether creates can be admitted", not await self._faults())
-        registry.register(_Families([ready, *await self._ledger_families()]))
+        registry.register(_Families([ready, self._reloads(), *await self._ledger_families()]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def _faults(self) -> list[str]:
+        """Say, one item each, why creates cannot be admitted; a ledger that cannot be written to is one."""
+        faults = [] if self._workers() else ["no worker runs"]
+        for account in self._policies.policy.accounts:
+            try:
+                await self._views(account).probe()
+            except LedgerUnavailable as error:
+                faults.append(f"the ledger of account {account!r} does not answer: {error}")
+        return faults
+
+    def _reloads(self) -> Metric:
+        family = CounterMetricFamily("gateway_policy_reloads", "Changes of the policy folder", labels=("result",))
+        for result, count in self._policies.reloads.items():
+            family.add_metric((result,), count)
+        return family
+
     async def _ledger_families(self) -> list[Metric]:
-        policy = self._policy()
+        policy = self._policies.policy
         try:
             found = {
                 account: await read_gauges(

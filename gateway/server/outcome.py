@@ -11,8 +11,9 @@ from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
 
 log = logging.getLogger("gateway.create")
 
-#: Full refusing answers: nothing ran. Every other status without an id leaves the outcome unknown.
-PASSED_ON = frozenset((400, 404, 422))
+#: Full refusing answers: nothing ran, and the client reads why. 405 to 431 are refusals of the request's form, such
+#: as 413 for a body that is a little under our own bound. Every other status without an id proves nothing.
+PASSED_ON = frozenset((400, 404, 405, 411, 413, 415, 422, 431))
 OPERATORS_AFFAIR = frozenset((401, 402, 403))
 BUSY_SECONDS = 5
 

@@ -9,16 +9,15 @@ from starlette.routing import Route
 
 from gateway.admission.price import price
 from gateway.admission.reading import read_create
-from gateway.admission.refusals import ledger_unavailable
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import Reservation
-from gateway.ledger.store import LedgerUnavailable
-from gateway.policy import Principal
-from gateway.server.exchange import Exchange
+from gateway.server.exchange import read_body
 from gateway.server.executions import list_executions
 from gateway.server.instants import instant
 from gateway.server.parts import Parts
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 class OwnRoutes:
@@ -43,50 +42,36 @@ class OwnRoutes:
 
     async def quote(self, request: Request) -> Response:
         """Price a create and tell whether it would be admitted now, by the code that would hold it."""
-        principal = self._principal(request)
-        body = read_create(await Exchange(request.scope, request.receive, request._send).body())
+        principal = self._parts.authenticate(request.scope)
+        body = read_create(await read_body(request.scope, request.receive))
         quoted = price(self._parts.policy, principal.tenant, body)
         would, by = await self._parts.admission.would_admit(principal, quoted)
         return json_response(quoted.as_json() | {"admission": {"would_admit": would, "refused_by": by}})
 
     async def usage(self, request: Request) -> Response:
         """Tell the present use of every limit that the tenant may see."""
-        principal = self._principal(request)
+        principal = self._parts.authenticate(request.scope)
         limits = await self._parts.admission.usage(principal)
         return json_response({"tenant": principal.tenant.id, "limits": limits})
 
     async def reservation(self, request: Request) -> Response:
         """Tell the state of one of the tenant's own reservations."""
-        principal = self._principal(request)
-        try:
-            found = await self._parts.account_of(principal).views.reservation(request.path_params["reservation"])
-        except LedgerUnavailable as error:
-            raise ledger_unavailable(str(error)) from error
+        principal = self._parts.authenticate(request.scope)
+        found = await self._parts.account_of(principal).views.reservation(request.path_params["reservation"])
         if found is None or found.tenant != principal.tenant.id:
             raise Refused(Code.NOT_FOUND, "no such reservation; check the id and the key it was made with")
         return json_response(_reservation_json(found))
 
     async def executions(self, request: Request) -> Response:
         """List the tenant's own predictions in upstream's shape; upstream's own list is the whole organisation's."""
-        principal = self._principal(request)
-        try:
-            page = await list_executions(
-                self._parts.account_of(principal).views, principal.tenant.id, request.query_params
-            )
-        except LedgerUnavailable as error:
-            raise ledger_unavailable(str(error)) from error
-        return json_response(page)
-
-    def _principal(self, request: Request) -> Principal:
-        principal = self._parts.authenticate(request.scope["headers"])
-        request.state.facts.update(tenant=principal.tenant.id, key=principal.key)
-        return principal
+        principal = self._parts.authenticate(request.scope)
+        views = self._parts.account_of(principal).views
+        return json_response(await list_executions(views, principal.tenant.id, request.query_params))
 
 
 def json_response(value: Any) -> Response:
     """Answer with JSON; a Decimal is written as the number it is, digit by digit."""
-    encoder = msgspec.json.Encoder(decimal_format="number")
-    return Response(encoder.encode(value), media_type="application/json")
+    return Response(_JSON.encode(value), media_type="application/json")
 
 
 def _reservation_json(found: Reservation) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from starlette.types import Scope
+
 from gateway.admission.admission import Admission
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.views import Views
@@ -13,7 +15,6 @@ from gateway.server.recording import Recorder
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
 from gateway.upstream.eachlabs import Eachlabs
-from gateway.upstream.headers import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,11 @@ class Parts:
     wall_clock_us: Callable[[], int]
     public_url: str | None = None
 
-    def authenticate(self, headers: Headers) -> Principal:
-        """Find whose key a request carries. Raises Refused (`invalid_key`)."""
-        return authenticate(self.policy.keyring, headers, self.wall_clock_us())
+    def authenticate(self, scope: Scope) -> Principal:
+        """Find whose key a request carries, and note it for the log. Raises Refused (`invalid_key`)."""
+        principal = authenticate(self.policy.keyring, scope["headers"], self.wall_clock_us())
+        scope["state"]["facts"].update(tenant=principal.tenant.id, key=principal.key)
+        return principal
 
     def account_of(self, principal: Principal) -> AccountParts:
         """Give the parts of the account that a tenant's creates go to."""

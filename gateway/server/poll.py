@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from gateway.admission.refusals import ledger_unavailable
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import Reservation
@@ -66,8 +65,8 @@ class Polls:
 
     async def _own(self, exchange: Exchange, prediction: str) -> tuple[Principal, Reservation]:
         """Find the reservation of the tenant's own prediction. Raises Refused; another tenant's is an unknown one."""
-        principal = self._parts.authenticate(exchange.headers)
-        exchange.note(tenant=principal.tenant.id, key=principal.key, prediction=prediction[:200])
+        principal = self._parts.authenticate(exchange.scope)
+        exchange.note(prediction=prediction[:200])
         reservation = await self._find(principal, prediction)
         if reservation is None or reservation.tenant != principal.tenant.id:
             raise not_found()
@@ -79,11 +78,8 @@ class Polls:
         known = self._parts.owners.find(principal.tenant.account.id, prediction)
         if known is not None:
             return known
-        try:
-            found = await self._parts.account_of(principal).views.by_prediction(prediction)
-        except LedgerUnavailable as error:
-            # Whose prediction this is cannot be known, so it is not forwarded.
-            raise ledger_unavailable(str(error)) from error
+        # With the ledger away nobody knows whose prediction this is, and it is not forwarded.
+        found = await self._parts.account_of(principal).views.by_prediction(prediction)
         if found is not None:
             self._parts.owners.remember(prediction, found)
         return found
@@ -116,7 +112,10 @@ class Polls:
 
 
 async def _persist(poll: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask, and ask again where upstream fails: a poll costs nothing. Raises Refused after about two seconds."""
+    """Ask, and ask again where upstream fails: a poll costs nothing.
+
+    Raises Refused after three failures, or the first that comes later than RETRY_SECONDS after the first try.
+    """
     give_up = time.monotonic() + RETRY_SECONDS
     failure = ""
     for pause in (*PAUSES, None):

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from typing import Any
 
 from gateway.ledger.store import LedgerUnavailable
@@ -14,6 +16,14 @@ PATIENCE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
+class _NotYet(Enum):
+    NOT_YET = "not yet"
+
+
+#: What `record` answers while the ledger does not have it yet.
+NOT_YET = _NotYet.NOT_YET
+
+
 class Recorder:
     """Repeats a record until the ledger has it; every verb of the ledger may be repeated."""
 
@@ -21,10 +31,10 @@ class Recorder:
         self._open: set[asyncio.Task[Any]] = set()
 
     async def record(self, what: str, action: Callable[[], Awaitable[Any]]) -> Any:
-        """Run an action of the ledger; returns its result, or None if it takes longer than PATIENCE_SECONDS."""
+        """Run an action of the ledger; returns its result, or NOT_YET if it takes longer than PATIENCE_SECONDS."""
         task = self.keep(self._until_done(what, action))
         done, _ = await asyncio.wait((task,), timeout=PATIENCE_SECONDS)
-        return task.result() if done else None
+        return task.result() if done else NOT_YET
 
     def keep(self, work: Any) -> "asyncio.Task[Any]":
         """Run work to its end, whether or not anybody waits for it."""
@@ -35,10 +45,11 @@ class Recorder:
 
     async def drain(self, seconds: float) -> None:
         """Wait for what is still open, so long; what is left then is found by the reconciler."""
+        give_up = time.monotonic() + seconds
+        while self._open and time.monotonic() < give_up:  # one that ends may have begun another
+            await asyncio.wait(self._open, timeout=give_up - time.monotonic())
         if self._open:
-            _, left = await asyncio.wait(self._open, timeout=seconds)
-            if left:
-                log.error("%d records did not reach the ledger before the end", len(left))
+            log.error("%d records did not reach the ledger before the end", len(self._open))
 
     async def _until_done(self, what: str, action: Callable[[], Awaitable[Any]]) -> Any:
         pause = 0.05

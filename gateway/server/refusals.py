@@ -4,7 +4,9 @@ from types import MappingProxyType
 
 import msgspec
 
+from gateway.admission.refusals import ledger_unavailable
 from gateway.domain.errors import Code, Refused
+from gateway.ledger.store import LedgerUnavailable
 
 STATUS = MappingProxyType(
     {
@@ -53,6 +55,10 @@ def not_found() -> Refused:
     return Refused(Code.NOT_FOUND, "no such prediction; check the id and the key it was created with")
 
 
-def internal() -> Refused:
-    """Answer for a fault of the gateway itself, which the log explains."""
+def as_refusal(error: Exception) -> Refused:
+    """Say what an exception is for the client: the log has what the client need not know."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, LedgerUnavailable):
+        return ledger_unavailable()
     return Refused(Code.INTERNAL, "the gateway failed at this request; its log says why, by the X-Request-Id")

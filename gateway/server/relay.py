@@ -8,11 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gateway.admission.refusals import ledger_unavailable
 from gateway.domain.errors import Code, Refused
-from gateway.ledger.store import LedgerUnavailable
-from gateway.policy import Principal
-from gateway.server.exchange import Exchange
+from gateway.server.exchange import read_body
 from gateway.server.outcome import OPERATORS_AFFAIR, unavailable
 from gateway.server.parts import Parts
 from gateway.upstream.client import NotSent, OutcomeUnknown
@@ -79,12 +76,12 @@ class Relays:
 
     async def relay(self, request: Request) -> Response:
         """Pass a request on and stream the answer."""
-        principal = self._principal(request)
+        principal = self._parts.authenticate(request.scope)
         return Streamed(self._parts.account_of(principal).upstream, await _passed(request))
 
     async def presign(self, request: Request) -> Response:
         """Pass an upload's request on, and remember whose file it is; the file itself never comes this way."""
-        principal = self._principal(request)
+        principal = self._parts.authenticate(request.scope)
         account = self._parts.account_of(principal)
         try:
             answer = await account.upstream.fetch(*await _passed(request))
@@ -93,8 +90,6 @@ class Relays:
                 await account.views.own_file(file, principal.tenant.id, FILE_SECONDS)
         except (NotSent, OutcomeUnknown) as error:
             raise _no_answer(error) from error
-        except LedgerUnavailable as error:
-            raise ledger_unavailable(str(error)) from error
         if answer.status in OPERATORS_AFFAIR:
             raise unavailable()
         response = Response(answer.body, answer.status)
@@ -103,24 +98,16 @@ class Relays:
 
     async def delete(self, request: Request) -> Response:
         """Delete a file for the tenant that presigned it, and for no other."""
-        principal = self._principal(request)
+        principal = self._parts.authenticate(request.scope)
         account = self._parts.account_of(principal)
-        try:
-            owner = await account.views.file_owner(request.path_params["file"])
-        except LedgerUnavailable as error:
-            raise ledger_unavailable(str(error)) from error
+        owner = await account.views.file_owner(request.path_params["file"])
         if owner != principal.tenant.id:
             raise Refused(Code.NOT_FOUND, "no such file; only the tenant that presigned it may delete it")
         return Streamed(account.upstream, await _passed(request))
 
-    def _principal(self, request: Request) -> Principal:
-        principal = self._parts.authenticate(request.scope["headers"])
-        request.state.facts.update(tenant=principal.tenant.id, key=principal.key)
-        return principal
-
 
 async def _passed(request: Request) -> Passed:
-    body = await Exchange(request.scope, request.receive, request._send).body()
+    body = await read_body(request.scope, request.receive)
     path: bytes = request.scope.get("raw_path") or request.url.path.encode()
     query: bytes = request.scope["query_string"]
     target = (path.partition(b"?")[0] + (b"?" + query if query else b"")).decode("latin-1")

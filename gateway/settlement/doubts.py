@@ -4,15 +4,11 @@ Pure reasoning over two lists, without I/O: the reconciler brings them and acts 
 would charge one tenant for another's prediction, so where more than one tenant could be meant, none is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from gateway.domain.reservation import Reservation
-from gateway.domain.window import MICROSECONDS
 from gateway.upstream.answers import Execution
-
-#: An execution may have been created this long before the send or after the deadline, by upstream's own clock.
-SLACK_US = 5 * MICROSECONDS
 
 
 class Doubt(NamedTuple):
@@ -31,18 +27,27 @@ class Match(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What a complete listing says: proofs, doubts that no execution can explain, and those left ambiguous."""
+    """What a complete listing says: proofs, doubts that no execution can explain, and those that one may explain."""
 
     matches: list[Match]
     absent: list[Reservation]
-    ambiguous: list[Reservation]
+    contested: list[Reservation]
+
+    def among(self, asked: Container[str]) -> "Findings":
+        """Leave out the doubts that were looked at only as rivals; a proof is a proof of any."""
+        return Findings(
+            self.matches,
+            [each for each in self.absent if each.id in asked],
+            [each for each in self.contested if each.id in asked],
+        )
 
 
-def resolve(doubts: Sequence[Doubt], executions: Iterable[Execution]) -> Findings:
+def resolve(doubts: Sequence[Doubt], executions: Iterable[Execution], withheld: Sequence[Execution] = ()) -> Findings:
     """Assign executions (unclaimed ones, older than every create in flight) to doubts.
 
     Doubts of one tenant with equal model and hold are interchangeable. Oldest first, so that a listing read twice
-    gives the same result.
+    gives the same result. What is `withheld` is assigned to nobody, but a doubt that it could belong to is not
+    absent.
     """
     open_doubts = sorted(doubts, key=lambda doubt: (doubt.from_us, doubt.reservation.id))
     matches: list[Match] = []
@@ -54,6 +59,7 @@ def resolve(doubts: Sequence[Doubt], executions: Iterable[Execution]) -> Finding
             open_doubts.remove(able[0])
         else:
             contested.update(doubt.reservation.id for doubt in able)
+    contested.update(doubt.reservation.id for doubt in open_doubts if any(could_be(doubt, e) for e in withheld))
     return Findings(
         matches,
         [doubt.reservation for doubt in open_doubts if doubt.reservation.id not in contested],

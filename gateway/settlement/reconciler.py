@@ -14,8 +14,9 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.store import LedgerUnavailable
 from gateway.pricing import Model
 from gateway.settlement.inquest import Inquest
+from gateway.settlement.listing import Lister
 from gateway.settlement.settlement import Settlement
-from gateway.upstream.answers import read_prediction
+from gateway.upstream.answers import Phase, Reading, read_prediction
 from gateway.upstream.client import NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
 
@@ -37,25 +38,39 @@ class Reconciler:
         upstream: Eachlabs,
         settlement: Settlement,
         inquest: Inquest,
+        lister: Lister,
         models: Mapping[str, Model],
     ) -> None:
         self._ledger = ledger
         self._upstream = upstream
         self._settlement = settlement
         self._inquest = inquest
+        self._lister = lister
+        self._stopping = False
         self._models = models
 
+    def stop(self) -> None:
+        """Let the round that runs come to its end, and begin no other."""
+        self._stopping = True
+
     async def run(self) -> None:
-        """Look, act, and look again for ever; an outage of the store or of upstream only lengthens the wait."""
-        while True:
-            try:
-                due = await self._ledger.claim(MOST_AT_ONCE, FIRST_SECONDS, LONGEST_SECONDS, DOUBT_SECONDS)
-                await self._act(due)
-            except LedgerUnavailable as error:
-                log.warning("the ledger does not answer: %s", error)
-                due = []
-            if len(due) < MOST_AT_ONCE:
+        """Look, act, and look again until stopped; no failure of store or upstream, nor a fault here, ends it."""
+        while not self._stopping:
+            if await self._round() < MOST_AT_ONCE:
                 await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _round(self) -> int:
+        """Act on what is due; returns how much that was."""
+        try:
+            due = await self._ledger.claim(MOST_AT_ONCE, FIRST_SECONDS, LONGEST_SECONDS, DOUBT_SECONDS)
+            await self._act(due)
+        except LedgerUnavailable as error:
+            log.warning("the ledger does not answer: %s", error)
+        except Exception:
+            log.exception("a round of the reconciler failed; the next one tries again")
+        else:
+            return len(due)
+        return 0
 
     async def _act(self, due: Sequence[Reservation]) -> None:
         """Do what each state asks for; one that fails is due again, and does not keep the others from theirs."""
@@ -73,7 +88,7 @@ class Reconciler:
     async def _bury(self, reservation: Reservation) -> None:
         """Turn a stale hold into a doubt: its worker died, and may have sent it before."""
         log.warning("%s has lost its worker; its outcome is looked for", reservation.id)
-        await self._ledger.doubt(reservation.id, "its worker died", 0)
+        await self._settlement.doubt(reservation.id, "its worker died", 0)
 
     async def _look(self, reservation: Reservation) -> None:
         """Poll a running prediction by the key that created it."""
@@ -87,8 +102,16 @@ class Reconciler:
             log.info("poll of %s failed: %s", reservation.id, error)
             return
         reading = read_prediction(answer.body) if answer.status == 200 else None
-        if reading is not None:
-            await self._settlement.observe(reservation, reading)
+        if reading is None:
+            return
+        await self._settlement.observe(reservation, await self._with_cost(reservation, reading))
+
+    async def _with_cost(self, reservation: Reservation, reading: Reading) -> Reading:
+        """Ask the list of executions where a success tells no cost: upstream states it there too."""
+        if reading.phase is not Phase.SUCCEEDED or reading.cost or not reservation.estimate:
+            return reading
+        listed = await self._lister.reading_of(reservation)
+        return listed if listed and listed.ended and listed.cost else reading
 
     async def _past_horizon(self, reservation: Reservation) -> bool:
         age_s = (await self._ledger.now_us() - reservation.admitted_us) / MICROSECONDS

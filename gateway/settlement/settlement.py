@@ -1,11 +1,9 @@
 """Settlement: what a reading of a prediction means for the money that is held for it."""
 
-from typing import Protocol
-
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
-from gateway.ledger.ledger import Settled
+from gateway.ledger.ledger import Ledger
 from gateway.telemetry import Telemetry
 from gateway.upstream.answers import Phase, Reading
 
@@ -15,32 +13,22 @@ COST_SECONDS = 60
 REREAD_SECONDS = 2.0
 
 
-class AccountLedger(Protocol):
-    """What settlement asks of an account's ledger."""
-
-    async def settle(self, reservation: str, cost: int, how: How, status: str) -> Settled | None:
-        """End a reservation at a cost."""
-        ...
-
-    async def finish(self, reservation: str, status: str, due_s: float) -> int:
-        """Record that the prediction ended; returns when that was first seen, 0 if it does not run."""
-        ...
-
-    async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
-        """End a reservation with nothing charged."""
-        ...
-
-    async def now_us(self) -> int:
-        """Reckon the store's time."""
-        ...
-
-
 class Settlement:
-    """Settles the reservations of one account; every method may raise LedgerUnavailable and be repeated."""
+    """Says what becomes of one account's reservations; every method may raise LedgerUnavailable and be repeated."""
 
-    def __init__(self, ledger: AccountLedger, telemetry: Telemetry) -> None:
+    def __init__(self, ledger: Ledger, telemetry: Telemetry) -> None:
         self._ledger = ledger
         self._telemetry = telemetry
+
+    async def confirm(
+        self, reservation: str, prediction: str, due_s: float, answer: tuple[int, bytes] | None = None
+    ) -> State | None:
+        """Bind a prediction to its reservation; returns the state afterwards, None if it cannot be bound."""
+        return await self._ledger.confirm(reservation, prediction, due_s, answer)
+
+    async def doubt(self, reservation: str, reason: str, due_s: float) -> None:
+        """Keep the hold of a create whose outcome is unknown, to be looked for in `due_s` seconds."""
+        await self._ledger.doubt(reservation, reason, due_s)
 
     async def observe(self, reservation: Reservation, reading: Reading) -> int | None:
         """Settle if the reading allows it; returns the cost it is settled at, or None while it is open.
@@ -78,8 +66,3 @@ class Settlement:
             usd = settled.cost / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
             self._telemetry.settled_usd.labels(reservation.tenant, self._telemetry.model(reservation.model)).inc(usd)
         return settled.cost
-
-
-def is_open(reservation: Reservation) -> bool:
-    """Tell whether a reservation has not ended."""
-    return reservation.state not in (State.SETTLED, State.RELEASED)

@@ -86,12 +86,11 @@ class HttpxUpstream:
     """Calls upstream by httpx. Proxies and credentials of the environment are not used, and redirects are not
     followed: a credential goes to the account's address and nowhere else."""
 
-    def __init__(self, verify: bool = True) -> None:
+    def __init__(self) -> None:
         self._client = httpx.AsyncClient(
             headers={"user-agent": "eachlabs-gateway"},  # where the client sent none
             trust_env=False,
             follow_redirects=False,
-            verify=verify,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=IDLE_SECONDS),
         )
 

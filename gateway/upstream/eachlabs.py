@@ -1,8 +1,8 @@
 """Eachlabs: the calls that the gateway makes, each by a chosen key of an account."""
 
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import quote, urlencode
 
 from gateway.policy import Account
@@ -47,12 +47,15 @@ class Eachlabs:
         key: str,
         request_id: str,
         send_by: float,
+        answer_s: float,
     ) -> Answer:
-        """Send a create or a run, once. Raises NotSent or OutcomeUnknown."""
-        run = path.endswith("/run")
-        seconds = RUN_SECONDS if run else self.account.create_timeout_seconds
-        request = Outgoing("POST", self._base + path, self._headers(headers, key, request_id), body, seconds, send_by)
-        return await self._send("run" if run else "create", request)
+        """Send a create or a run, once; it is not sent after `send_by`, and answered within `answer_s` seconds.
+
+        Raises NotSent or OutcomeUnknown.
+        """
+        sent = self._headers(headers, key, request_id)
+        request = Outgoing("POST", self._base + path, sent, body, answer_s, send_by)
+        return await self._send("run" if path.endswith("/run") else "create", request)
 
     async def poll(
         self, prediction: str, key: str, headers: Iterable[tuple[bytes, bytes]] = (), request_id: str = "reconciler"
@@ -83,11 +86,14 @@ class Eachlabs:
         """Pass a free request on, and read the whole answer. Raises NotSent or OutcomeUnknown."""
         return await self._send("relay", self._relayed(method, target, body, headers, request_id))
 
-    def stream(
+    @asynccontextmanager
+    async def stream(
         self, method: str, target: str, body: bytes, headers: Iterable[tuple[bytes, bytes]], request_id: str
-    ) -> AbstractAsyncContextManager[Stream]:
-        """Pass a free request on; an async context manager of the streamed answer. Raises as `fetch` does."""
-        return self._client.stream(self._relayed(method, target, body, headers, request_id))
+    ) -> AsyncIterator[Stream]:
+        """Pass a free request on, and hand over the streamed answer. Raises as `fetch` does."""
+        with self._timed("relay"):
+            async with self._client.stream(self._relayed(method, target, body, headers, request_id)) as answer:
+                yield answer
 
     def _relayed(
         self, method: str, target: str, body: bytes, headers: Iterable[tuple[bytes, bytes]], request_id: str
@@ -97,11 +103,18 @@ class Eachlabs:
         return Outgoing(method, self._base + target, sent, body, RELAY_SECONDS)
 
     def _headers(self, headers: Iterable[tuple[bytes, bytes]], key: str, request_id: str) -> Headers:
-        return outgoing(headers, self.account.auth_header, self._secrets[key], request_id)
+        # A key that left the policy before this start is not known; its account's others see its predictions too.
+        secret = self._secrets.get(key) or self._secrets[self.account.keys[0].id]
+        return outgoing(headers, self.account.auth_header, secret, request_id)
 
     async def _send(self, operation: str, request: Outgoing) -> Answer:
+        with self._timed(operation):
+            return await self._client.send(request)
+
+    @contextmanager
+    def _timed(self, operation: str) -> Iterator[None]:
         begun = time.perf_counter()
         try:
-            return await self._client.send(request)
+            yield
         finally:
             self._telemetry.upstream_seconds.labels(operation).observe(time.perf_counter() - begun)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.cli import worker
+from gateway.cli import watch
 from gateway.domain.errors import Code
 from gateway.domain.reservation import How
 from gateway.server import monitoring
@@ -55,8 +55,8 @@ def test_every_label_of_an_alert_has_a_value_that_exists(label, values):
     assert named <= values
 
 
-def test_the_result_of_a_reload_that_raises_an_alert_is_one_that_workers_count():
-    counted = set(re.findall(r'policy_reloads\.labels\("(\w+)"\)', inspect.getsource(worker)))
+def test_the_result_of_a_reload_that_raises_an_alert_is_one_that_is_counted():
+    counted = set(re.findall(r'reloads\["(\w+)"\]', inspect.getsource(watch)))
     raised = set(re.findall(r'result="(\w+)"', TEXT))
     assert raised
     assert raised < counted

@@ -3,14 +3,18 @@
 --
 -- Request: most (how many), first_us and longest_us (the due time doubles from first to longest with every claim),
 --   doubt_us (its longest for a doubt, for which the whole list of executions is read).
--- Reply: {now, {id, flat record}…}
+-- Reply: {'done', now, {id, flat record}…}
 local at = now()
-local found = { at }
+local found = { 'done', at }
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. ':due', '-inf', at, 'LIMIT', 0, req.most)) do
-  local tries = redis.call('HINCRBY', record_key(id), 'polls', 1)
-  local longest = redis.call('HGET', record_key(id), 'state') == 'in_doubt' and req.doubt_us or req.longest_us
-  local lease = math.min(req.first_us * 2 ^ math.min(tries - 1, 30), longest)
-  redis.call('ZADD', prefix .. ':due', at + lease, id)
-  found[#found + 1] = { id, redis.call('HGETALL', record_key(id)) }
+  local state = redis.call('HGET', record_key(id), 'state')
+  if state then
+    local tries = redis.call('HINCRBY', record_key(id), 'polls', 1)
+    local longest = state == 'in_doubt' and req.doubt_us or req.longest_us
+    redis.call('ZADD', prefix .. ':due', at + math.min(req.first_us * 2 ^ math.min(tries - 1, 30), longest), id)
+    found[#found + 1] = { id, redis.call('HGETALL', record_key(id)) }
+  else -- without a record there is nothing to look at, and nothing that it could hold
+    redis.call('ZREM', prefix .. ':due', id)
+  end
 end
 return found

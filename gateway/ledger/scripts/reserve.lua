@@ -9,13 +9,15 @@
 --   idem: {key, fingerprint} or nil; dry: answer, but write nothing.
 -- Replies: {what, now, …}; a check is {violated, used, held, wait_us}
 --   'admitted', now, upstream key, {check}…   as they are after this create (dry: before it)
---   'refused',  now, overflow, {check}…       before it; nothing is written. overflow 1: a sum would pass 2^53 - 1
+--   'refused',  now, {check}…                 before it; nothing is written. Without a violated check: a sum would
+--                                             pass 2^53 - 1
 --   'busy',     now, wait_us, {check}…        every limit passes, but no upstream key has a slot and rate free
 --   'late', now    the call took longer than late_us to arrive   'window', now   a counter's window is over
 --   'unseeded', now   a counter is behind its scope, or the set is new: run seed first
 --   'known', now, state, upstream key   this id was reserved before: a repeat changes nothing
---   'mismatch', now · 'doubted', now, id · 'pending', now, id · 'answered', now, id, status, body   what became of
---   the first create with this Idempotency-Key
+--   What became of the first create with this Idempotency-Key: 'mismatch', now   it was another request
+--   'answered', now, id, status, body · 'pending', now, id   it is still being sent
+--   'doubted', now, id   its outcome is unknown, also where that ended at the horizon without a proof
 local at = now()
 if at - req.at > req.late_us then return { 'late', at } end
 local known = redis.call('HMGET', record_key(req.id), 'state', 'upstream')
@@ -27,7 +29,7 @@ if req.idem then
     if first[2] ~= req.idem[2] then return { 'mismatch', at } end
     if first[3] then return { 'answered', at, first[1], first[3], first[4] } end
     local state = redis.call('HGET', record_key(first[1]), 'state')
-    return { state == 'in_doubt' and 'doubted' or 'pending', at, first[1] }
+    return { state == 'held' and 'pending' or 'doubted', at, first[1] }
   end
 end
 
@@ -83,7 +85,7 @@ for i, c in ipairs(req.checks) do
   before[i] = { violated and 1 or 0, used, held, wait }
   after[i] = { violated and 1 or 0, used + more_used, held + more_held, wait }
 end
-if refused then return { 'refused', at, overflow and 1 or 0, before } end
+if refused then return { 'refused', at, before } end
 
 -- The key with the most free slots; its log of admissions keeps any 60 s, as upstream sees them, within its rate.
 local chosen, most, wait = nil, 0, nil

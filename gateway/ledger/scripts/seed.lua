@@ -5,7 +5,7 @@
 --   counters: list of {key, scope, start, stop, expire_s}.
 -- Replies: {'done', now} · {'window', now}: a window is over, ask again. A repeat changes nothing.
 local at = now()
-local behind, oldest = {}, at
+local behind, oldest = {}, at + 1 -- a window may begin in this very microsecond
 for _, c in ipairs(req.counters) do
   if at < c.start or at >= c.stop then return { 'window', at } end
   local seen = redis.call('HGET', c.key, 'x')
@@ -13,7 +13,8 @@ for _, c in ipairs(req.counters) do
   if seen ~= number then
     c.c, c.h, c.n, c.x = 0, 0, 0, number
     behind[#behind + 1] = c
-    oldest = math.min(oldest, c.start)
+    -- A scope in which nothing was ever reserved has no past to add up.
+    if number ~= '0' then oldest = math.min(oldest, c.start) end
   end
 end
 redis.call('HSET', prefix .. ':postings', req.postings, req.text)
@@ -46,7 +47,7 @@ local function fold(event, entry_at, data)
 end
 
 local from = '+'
-while #behind > 0 do
+while oldest <= at do
   local chunk = redis.call('XREVRANGE', prefix .. ':journal', from, '-', 'COUNT', 500)
   local enough = #chunk < 500
   for _, entry in ipairs(chunk) do

@@ -1,0 +1,94 @@
+"""Upstream's list of executions, read to its end, and the difference between its clock and the store's."""
+
+import logging
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from gateway.domain.reservation import Reservation
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.ledger import Ledger
+from gateway.upstream.answers import Execution, Reading, read_executions
+from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
+from gateway.upstream.eachlabs import Eachlabs
+
+log = logging.getLogger("gateway.listing")
+
+PAGE = 100
+MOST_PAGES = 50
+#: An execution may have been created this long before the send or after the deadline, by upstream's own clock.
+SLACK_US = 5 * MICROSECONDS
+#: A slower answer tells too little of upstream's clock: its Date may be from any time of the wait.
+SLOWEST_US = 2 * MICROSECONDS
+
+
+class Listing(NamedTuple):
+    """Every execution of a span, and how far upstream's clock is ahead of the store's (microseconds)."""
+
+    executions: list[Execution]
+    ahead_us: int
+
+
+class Lister:
+    """Reads one account's executions. None always means: nothing can be concluded."""
+
+    def __init__(self, ledger: Ledger, upstream: Eachlabs) -> None:
+        self._ledger = ledger
+        self._upstream = upstream
+
+    async def since(self, store_us: int) -> Listing | None:
+        """Read every execution that was created since a time of the store."""
+        ahead_us = await self._ahead_us()
+        if ahead_us is None:
+            return None
+        executions = await self._all(store_us + ahead_us - 4 * SLACK_US, {})
+        return None if executions is None else Listing(executions, ahead_us)
+
+    async def reading_of(self, reservation: Reservation) -> Reading | None:
+        """Read what the list says of one prediction; its cost stands there even where a poll has none."""
+        ahead_us = await self._ahead_us()
+        if ahead_us is None:
+            return None
+        start_us = reservation.admitted_us + ahead_us - 4 * SLACK_US
+        end_us = start_us + 600 * MICROSECONDS
+        executions = await self._all(start_us, {"model": reservation.model, "to": _instant(end_us)})
+        return next((e.reading for e in executions or () if e.id == reservation.prediction), None)
+
+    async def _all(self, start_us: int, filters: dict[str, str | int]) -> list[Execution] | None:
+        """Read page after page until an empty one: upstream may give fewer rows a page than it is asked for."""
+        found: dict[str, Execution] = {}
+        offset = 0
+        for _ in range(MOST_PAGES):
+            page = await self._page({"limit": PAGE, "offset": offset, "from": _instant(start_us), **filters})
+            if page is None or not page[1]:
+                return None if page is None else list(found.values())
+            found.update((row.id, row) for row in page[1])
+            offset += len(page[1])
+        log.warning("the list of executions has more than %d pages; nothing is concluded from it", MOST_PAGES)
+        return None
+
+    async def _page(self, parameters: dict[str, str | int]) -> tuple[Answer, list[Execution]] | None:
+        try:
+            answer = await self._upstream.executions(parameters, self._upstream.account.keys[0].id)
+        except (NotSent, OutcomeUnknown) as error:
+            log.info("the list of executions could not be read: %s", error)
+            return None
+        rows = read_executions(answer.body) if answer.status == 200 else None
+        if rows is None:
+            log.warning("the list of executions is unreadable (status %d)", answer.status)
+            return None
+        return answer, rows
+
+    async def _ahead_us(self) -> int | None:
+        """Compare upstream's own Date with the store's time; it has whole seconds, which SLACK_US covers."""
+        before_us = await self._ledger.now_us()
+        page = await self._page({"limit": 1})
+        after_us = await self._ledger.now_us()
+        date = page[0].header(b"date") if page else None
+        if date is None or after_us - before_us > SLOWEST_US:
+            return None
+        return int(parsedate_to_datetime(date).timestamp()) * MICROSECONDS - (before_us + after_us) // 2
+
+
+def _instant(us: int) -> str:
+    return datetime.fromtimestamp(us / MICROSECONDS, UTC).isoformat()
