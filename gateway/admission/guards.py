@@ -69,9 +69,9 @@ def _size(value: Any) -> float | None:
 
 
 def _refusal(guard: Guard, value: Any, bound: str) -> Refused:
-    shown = repr(value)[:80]
+    shown = value if isinstance(value, int | float) else str(value)[:80]
     return Refused(
         Code.PARAMETER_NOT_ALLOWED,
-        f"{guard.parameter} is {shown}; the policy of {guard.scope} allows it to be {bound}",
+        f"{guard.parameter} is {shown!r}; the policy of {guard.scope} allows it to be {bound}",
         extra={"parameter": guard.parameter, "value": shown, "bound": bound, "scope": guard.scope},
     )

@@ -28,6 +28,10 @@ from gateway.upstream.eachlabs import Eachlabs
 log = logging.getLogger("gateway.worker")
 
 
+#: How long a round of the reconciler may take to end after it was cancelled.
+ROUND_SECONDS = 5.0
+
+
 class Assembly:
     """Builds an app for every policy that is adopted, and replaces the one in force as a whole.
 
@@ -87,9 +91,12 @@ class Assembly:
     async def aclose(self, drain_seconds: float) -> None:
         """Let what is being recorded reach the ledger, so long, and stop."""
         await self.recorder.drain(drain_seconds)
+        for reconciler in self._reconcilers:
+            reconciler.stop()
         for task in self._rounds:  # every step of theirs may be cut and repeated
             task.cancel()
-        await asyncio.gather(*self._rounds, return_exceptions=True)
+        if self._rounds:
+            await asyncio.wait(self._rounds, timeout=ROUND_SECONDS)
 
     def _account(self, account: Account) -> AccountParts:
         ledger = self._ledgers.get(account.id)

@@ -8,9 +8,9 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead
@@ -75,7 +75,7 @@ async def _serve(settings: Settings) -> None:
         stack.callback(listener.close)
         store_url = await _open_store(settings, stack)
         upstream_url = await _open_upstream(settings, stack)
-        metrics_dir = tempfile.mkdtemp(prefix="gateway-metrics-")
+        metrics_dir = _metrics_dir(settings.data_dir)
         stack.callback(shutil.rmtree, metrics_dir, ignore_errors=True)
         config = WorkerConfig(
             policies=str(settings.policies),
@@ -121,6 +121,16 @@ def _bind(where: tuple[str, int]) -> socket.socket:
         return bind(*where)
     except OSError as error:
         raise CannotServe(f"cannot listen on {where[0]}:{where[1]}: {error.strerror}; choose another port") from error
+
+
+def _metrics_dir(data_dir: Path) -> str:
+    """Make the directory through which workers share their metrics, and clear those of gateways that were killed."""
+    for left in data_dir.glob("metrics-*"):
+        if not Path(f"/proc/{left.name.removeprefix('metrics-')}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    made = data_dir / f"metrics-{os.getpid()}"
+    made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(made)
 
 
 async def _open_store(settings: Settings, stack: AsyncExitStack) -> str:

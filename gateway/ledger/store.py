@@ -1,5 +1,6 @@
 """The store: one connection pool to Redis or Valkey, and the one way in which scripts are run on it."""
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +17,8 @@ from gateway.ledger.scripts import Script
 
 CONNECT_SECONDS = 0.3
 COMMAND_SECONDS = 0.8
+#: The whole of a call: a free connection, the command, its reply, and a repeat on a connection that was closed.
+CALL_SECONDS = 0.95
 CONNECTIONS = 32
 #: What the client raises when the store does not do its part; RuntimeError is a transport closed under a write.
 STORE_FAILURES = (RedisError, OSError, RuntimeError)
@@ -51,24 +54,31 @@ class Store:
         """
         packed = msgspec.msgpack.encode(request)
         try:
-            try:
-                reply = await self._client.execute_command("EVALSHA", script.sha, 1, prefix, packed, *blobs)
-            except NoScriptError:
-                reply = await self._client.execute_command("EVAL", script.text, 1, prefix, packed, *blobs)
+            reply = await self._call("EVALSHA", script.sha, 1, prefix, packed, *blobs)
+        except NoScriptError:
+            reply = await self.read("EVAL", script.text, 1, prefix, packed, *blobs)
         except STORE_FAILURES as error:
-            raise LedgerUnavailable(f"{script.verb}: {error}") from error
+            raise LedgerUnavailable(f"{script.verb}: {_said(error)}") from error
         return cast("list[Any]", reply)
 
     async def read(self, *command: str | int | bytes) -> Any:
         """Run one plain command whose first argument after its name is a key. Raises LedgerUnavailable."""
         try:
-            return await self._client.execute_command(*command)
+            return await self._call(*command)
         except STORE_FAILURES as error:
-            raise LedgerUnavailable(f"{command[0]!r}: {error}") from error
+            raise LedgerUnavailable(f"{command[0]!r}: {_said(error)}") from error
+
+    async def _call(self, *command: str | int | bytes) -> Any:
+        async with asyncio.timeout(CALL_SECONDS):
+            return await self._client.execute_command(*command)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def connect(url: str) -> Store:

@@ -10,6 +10,7 @@ from gateway.domain.errors import Code, Refused
 from gateway.upstream.headers import Headers
 
 MOST_BODY_BYTES = 2**20
+MOST_DISCARDED_BYTES = 32 * 2**20
 BODY_SECONDS = 60.0
 
 
@@ -61,10 +62,11 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     Raises Refused: `body_too_large`, or `invalid_json` for one that does not arrive.
     """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    if declared.isdigit() and int(declared) > MOST_BODY_BYTES:
-        raise _too_large()
     try:
         async with asyncio.timeout(BODY_SECONDS):
+            if declared.isdigit() and int(declared) > MOST_BODY_BYTES:
+                await _discard(receive)
+                raise _too_large()
             return await _read(receive)
     except TimeoutError as error:
         raise Refused(
@@ -83,9 +85,20 @@ async def _read(receive: Receive) -> bytes:
         pieces.append(message.get("body", b""))
         total += len(pieces[-1])
         if total > MOST_BODY_BYTES:
+            await _discard(receive)
             raise _too_large()
         if not message.get("more_body", False):
             return b"".join(pieces)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a while and keep nothing: a client that is cut off while it sends never sees the answer."""
+    total = 0
+    while total < MOST_DISCARDED_BYTES:
+        message = await receive()
+        total += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 def _too_large() -> Refused:

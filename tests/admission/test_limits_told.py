@@ -140,7 +140,7 @@ ACCOUNT_AMOUNTS = (7_777_777, 3_333_333, 2_222_222)
 def test_the_accounts_amounts_are_in_no_part_of_a_refusal(make: Any) -> None:
     amount, used, held = ACCOUNT_AMOUNTS
     limit = make(amount, ACCOUNT)
-    refused = refusal(OverLimit(AT, (use(limit, used, held, 60_000_000, violated=True),), False), 10)
+    refused = refusal(OverLimit(AT, (use(limit, used, held, 60_000_000, violated=True),)), 10)
     everything = json.dumps([refused.message, refused.extra, refused.headers, refused.details])
     assert not [word for word in ("7777777", "0.07777777", "3333333", "0.03333333", "2222222") if word in everything]
     assert refused.extra["limits"][0]["limit"] is None
@@ -152,24 +152,24 @@ def test_the_code_is_the_first_kinds_and_every_violated_limit_is_listed() -> Non
         use(limit, limit.amount, 0, 9_500_000, violated=True)
         for limit in (concurrency(1), rate(60, 1), count(1), budget(1), budget(1, **SHADOW))
     )
-    refused = refusal(OverLimit(AT, uses, False), 10)
+    refused = refusal(OverLimit(AT, uses), 10)
     assert refused.code is Code.BUDGET_EXCEEDED
     assert [line["kind"] for line in refused.extra["limits"]] == ["budget", "count", "rate", "concurrency"]
     assert "Retry-After" not in refused.headers
-    assert refusal(OverLimit(AT, uses[:3], False), 10).code is Code.COUNT_EXCEEDED
-    assert refusal(OverLimit(AT, uses[:2], False), 10).code is Code.RATE_EXCEEDED
-    assert refusal(OverLimit(AT, uses[:1], False), 10).code is Code.CONCURRENCY_EXCEEDED
-    assert refusal(OverLimit(AT, uses[:2], False), 10).headers["Retry-After"] == "10"
+    assert refusal(OverLimit(AT, uses[:3]), 10).code is Code.COUNT_EXCEEDED
+    assert refusal(OverLimit(AT, uses[:2]), 10).code is Code.RATE_EXCEEDED
+    assert refusal(OverLimit(AT, uses[:1]), 10).code is Code.CONCURRENCY_EXCEEDED
+    assert refusal(OverLimit(AT, uses[:2]), 10).headers["Retry-After"] == "10"
 
 
 def test_a_limit_that_waiting_does_not_help_gives_no_time_to_wait() -> None:
     uses = (use(count(1, window=TOTAL), 1, 0, 9_500_000, violated=True),)
-    assert "Retry-After" not in refusal(OverLimit(AT, uses, False), 10).headers
+    assert "Retry-After" not in refusal(OverLimit(AT, uses), 10).headers
 
 
 def test_every_other_decision_has_its_code_and_can_be_written() -> None:
     cases: dict[Any, Code] = {
-        OverLimit(AT, (use(budget(5)),), True): Code.BUDGET_EXCEEDED,
+        OverLimit(AT, (use(budget(5)),)): Code.BUDGET_EXCEEDED,
         Busy(AT, 1_500_001, ()): Code.UPSTREAM_BUSY,
         Mismatch(): Code.IDEMPOTENCY_MISMATCH,
         Pending("r"): Code.IDEMPOTENCY_IN_PROGRESS,

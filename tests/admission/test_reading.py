@@ -56,6 +56,7 @@ def test_a_twin_in_other_letters_is_refused(twin: bytes) -> None:
         b'{"input":{}}',
         b'{"model":5,"input":{}}',
         b'{"model":null,"input":{}}',
+        b'{"model":"' + b"m" * 201 + b'","input":{}}',
         b'{"model":"m","input":[]}',
         b'{"model":"m","input":null}',
         b'{"model":"m","input":"{}"}',

@@ -55,10 +55,12 @@ class Program:
     def ended(self) -> None:
         """Wait for its end after `terminate`: it exits 0, and no process of its family is left."""
         try:
-            status = self.process.wait(STOP_SECONDS)
-            assert status == 0, f"{self.words} exits {status}:\n{self.said()[-4000:]}"
-        finally:
-            self.kill()
+            status: int | str = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            family = [command[:90] for _, parent, command in _processes() if parent == self.process.pid]
+            status = f"not in {STOP_SECONDS} s, with the children {family}"
+        self.kill()
+        assert status == 0, f"{self.words} exits {status}:\n{self.said()[-4000:]}"
 
     def stop(self) -> None:
         """End it by SIGTERM."""

@@ -76,9 +76,12 @@ async def test_every_route_of_a_tenant_needs_its_key(tenant: Tenants, path: str)
     assert_refused(await tenant("acme").ask("GET", path, headers={"X-API-Key": "x"}), 401, "invalid_key")
 
 
+@pytest.mark.parametrize("size", [2**20, 2**24])
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_a_mebibyte_is_too_large(tenant: Tenants, chunked: bool) -> None:
-    body = b'{"model":"' + b"x" * 2**20 + b'","input":{}}'
+async def test_a_body_over_a_mebibyte_is_too_large_and_the_client_gets_to_read_so(
+    tenant: Tenants, chunked: bool, size: int
+) -> None:
+    body = b'{"model":"' + b"x" * size + b'","input":{}}'
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(body), 65536):

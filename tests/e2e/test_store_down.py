@@ -56,7 +56,7 @@ async def test_with_the_store_down_creates_are_refused_polls_go_on_and_it_recove
     acme, arrived = tenant("acme"), await upstream.arrived()
     for answer in [await acme.create(), *await asyncio.gather(*(acme.create() for _ in range(20)))]:
         assert_refused(answer, 503, "ledger_unavailable")
-        assert answer.elapsed.total_seconds() < 2.5
+        assert answer.elapsed.total_seconds() < 3
         assert int(answer.headers["Retry-After"]) >= 1
     assert await upstream.arrived() == arrived
     refused = [acme.poll("unknown-id")] + [acme.ask("GET", path) for path in ("/gateway/usage", "/v1/executions")]
@@ -64,7 +64,7 @@ async def test_with_the_store_down_creates_are_refused_polls_go_on_and_it_recove
         assert_refused(answer, 503, "ledger_unavailable")
     polled = await acme.poll(known)
     assert (polled.status_code, polled.json()["status"]) == (200, "success")
-    assert polled.elapsed.total_seconds() < 2.5
+    assert polled.elapsed.total_seconds() < 3
     assert_refused(await tenant("other").poll(known), 404, "not_found")
     answering = [acme.ask("GET", "/v1/models"), acme.ask("GET", "/gateway/healthz")]
     answering += [http.get(gateway.metrics_url + path) for path in ("/healthz", "/readyz")]

@@ -101,6 +101,25 @@ async def test_the_first_complete_list_without_a_doubt_is_remembered(bench: Benc
     assert await nothing_changes(bench, bench.ledger.absent(held.id)) == first
 
 
+async def test_a_list_that_may_show_a_doubt_makes_its_absence_begin_anew(bench: Bench) -> None:
+    held = await bench.admit(bench.postings())
+    await bench.ledger.doubt(held.id, "no answer", 5)
+    await bench.ledger.absent(held.id)
+    await bench.advance(61)
+    await bench.ledger.absent(held.id, seen=True)
+    await nothing_changes(bench, bench.ledger.absent(held.id, seen=True))
+    await bench.advance(5)
+    assert await bench.ledger.absent(held.id) == await bench.now()
+
+
+async def test_what_is_due_without_a_record_is_dropped(bench: Bench) -> None:
+    held = await bench.admit(bench.postings())
+    await bench.redis.zadd("{up}:due", {"stranger": 1})
+    await bench.advance(60)
+    assert await claimed(bench) == [held.id]
+    assert await bench.redis.zscore("{up}:due", "stranger") is None
+
+
 async def test_what_is_no_doubt_is_never_absent(bench: Bench) -> None:
     held = await bench.admit(bench.postings())
     await bench.ledger.confirm(held.id, "p", 5)

@@ -47,6 +47,17 @@ async def test_a_create_in_doubt_is_told_so_and_not_sent_again(bench: Bench) -> 
     assert await nothing_changes(bench, again(bench)) == Doubted(reservation)
 
 
+@pytest.mark.parametrize("end", ["found without an answer", "charged at the horizon"])
+async def test_a_doubt_that_ended_without_an_answer_is_still_one_and_not_sent_again(bench: Bench, end: str) -> None:
+    reservation = await first(bench)
+    await bench.ledger.doubt(reservation, "no answer", 5)
+    if end == "charged at the horizon":
+        await bench.ledger.settle(reservation, 10, How.ASSUMED, "in_doubt")
+    else:
+        await bench.ledger.confirm(reservation, "p", 5)
+    assert await nothing_changes(bench, again(bench)) == Doubted(reservation)
+
+
 async def test_a_released_create_is_forgotten_so_that_the_key_may_try_again(bench: Bench) -> None:
     reservation = await first(bench)
     await bench.ledger.release(reservation, sent=True, reason="answered 422")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.limit import Limit, LimitKind, Mode
-from gateway.domain.reservation import ENDED, TRANSITIONS, Event, How, State
+from gateway.domain.reservation import TRANSITIONS, Event, How, State
 from gateway.domain.window import WindowName, bounds
 from gateway.ledger.audit import Auditor
 from gateway.ledger.decisions import Admitted, Busy, Capacity, OverLimit
@@ -29,6 +29,8 @@ POLICIES: tuple[tuple[tuple[str, ...], tuple[Limit, ...]], ...] = (
 )
 SLOT_US = 600 * 1_000_000
 EVENTS = (Event.CONFIRM, Event.CONFIRM, Event.DOUBT, Event.FINISH, Event.SETTLE, Event.SETTLE, Event.RELEASE)
+
+ENDED = frozenset((State.SETTLED, State.RELEASED))
 
 
 @dataclass

@@ -26,7 +26,7 @@ async def test_a_window_ends_to_the_microsecond(bench: Bench) -> None:
     await bench.admit(postings, 10)
     request = await bench.ledger._reserve_request(bench.order(10), postings, postings.at(MIDNIGHT - 1), WIDE)
     await bench.at(MIDNIGHT - 1)
-    what, _, _, (check,) = await bench.store.run(SCRIPTS["reserve"], postings.prefix, request)
+    what, _, (check,) = await bench.store.run(SCRIPTS["reserve"], postings.prefix, request)
     assert (what, check) == (b"refused", [1, 0, 10, 1])
     await bench.at(MIDNIGHT)
     assert isinstance(await bench.reserve(postings, 10), Admitted)

@@ -74,7 +74,6 @@ async def test_every_violated_limit_is_told_in_the_order_of_the_policy_and_nothi
     await bench.admit(postings, 10)
     refused = await nothing_changes(bench, bench.reserve(postings, 10))
     assert violated(refused) == [limit.id for limit in tight]
-    assert not refused.overflow
 
 
 async def test_a_refusal_by_the_last_line_leaves_rates_slots_and_counters_before_it_as_they_are(

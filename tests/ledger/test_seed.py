@@ -138,6 +138,14 @@ async def test_a_seed_reads_more_of_the_journal_than_one_page(bench: Bench) -> N
     assert await bench.counted() == (360, 0, 180)
 
 
+async def test_a_window_that_begins_in_this_microsecond_has_a_past_already(bench: Bench) -> None:
+    for _ in range(2):  # noon is the beginning of a minute
+        await bench.settled(bench.postings(), 5)
+    postings = bench.postings(budget(12, window=WindowName.MINUTE))
+    assert violated(await bench.reserve(postings, 3)) == [postings.limits[0].id]
+    assert await bench.counted(window=WindowName.MINUTE) == (10, 0, 2)
+
+
 async def test_a_seed_of_an_ended_window_writes_nothing(bench: Bench) -> None:
     postings = bench.postings(budget(50))
     request = _seed_request(postings, postings.at(await bench.now()))

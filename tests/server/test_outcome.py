@@ -20,7 +20,7 @@ def test_an_answer_with_an_id_runs(status: int) -> None:
     assert (outcome.kind, outcome.prediction, outcome.refusal) == (Kind.RUNS, "p", None)
 
 
-@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize("status", [400, 404, 405, 411, 413, 415, 422, 431])
 def test_a_refusal_of_the_request_is_passed_on_and_nothing_ran(status: int) -> None:
     outcome = judge(answer(status), "r")
     assert (outcome.kind, outcome.prediction, outcome.refusal) == (Kind.NOTHING_RAN, None, None)
@@ -62,7 +62,7 @@ def test_an_upstream_that_is_full_ran_nothing_and_says_when_to_come_again(said: 
     [
         *(
             answer(status)
-            for status in (100, 199, 300, 302, 307, 405, 408, 409, 410, 413, 418, 499, 500, 502, 503, 504)
+            for status in (100, 199, 300, 302, 307, 408, 409, 410, 412, 418, 425, 499, 500, 502, 503, 504)
         ),
         answer(200, SILENT),
         answer(201, b""),

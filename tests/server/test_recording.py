@@ -7,7 +7,7 @@ import pytest
 
 from gateway.ledger.store import LedgerUnavailable
 from gateway.server import recording
-from gateway.server.recording import Recorder
+from gateway.server.recording import NOT_YET, Recorder
 
 
 class Action:
@@ -41,7 +41,7 @@ async def test_the_client_waits_no_longer_than_its_patience_and_the_record_goes_
 ) -> None:
     monkeypatch.setattr(recording, "PATIENCE_SECONDS", 0.02)
     action, begun, recorder = Action(failures=2), time.monotonic(), Recorder()
-    assert await recorder.record("it", action) is None
+    assert await recorder.record("it", action) is NOT_YET
     assert time.monotonic() - begun < 0.5
     await asyncio.wait_for(action.done.wait(), 5)
     await recorder.drain(5)

@@ -19,6 +19,7 @@ from gateway.policy import Account, UpstreamKey
 from gateway.pricing import Model
 from gateway.sandbox import ManualClock, SandboxConfig, serve
 from gateway.settlement.inquest import Inquest
+from gateway.settlement.listing import Lister
 from gateway.settlement.reconciler import Reconciler
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
@@ -52,9 +53,12 @@ class World:
         self.telemetry.in_force("v1", {MODEL})
         self.upstream = Eachlabs(self.account, {"main": "k1"}, self.client, self.telemetry)
         self.settlement = Settlement(self.bench.ledger, self.telemetry)
-        self.inquest = Inquest(self.bench.ledger, self.bench.views, self.upstream, self.settlement)
+        self.lister = Lister(self.bench.ledger, self.upstream)
+        self.inquest = Inquest(self.bench.ledger, self.bench.views, self.upstream, self.settlement, self.lister)
         models = {MODEL: Model(slug=MODEL)}
-        self.reconciler = Reconciler(self.bench.ledger, self.upstream, self.settlement, self.inquest, models)
+        self.reconciler = Reconciler(
+            self.bench.ledger, self.upstream, self.settlement, self.inquest, self.lister, models
+        )
 
     async def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -73,7 +77,7 @@ class World:
         """Send a create; gives upstream's id, None where the answer is lost."""
         by = time.monotonic() + 5
         try:
-            answer = await self.upstream.create("/v1/prediction", BODY, [], "main", "req", by)
+            answer = await self.upstream.create("/v1/prediction", BODY, [], "main", "req", by, 30)
         except (OutcomeUnknown, NotSent):
             return None
         return read_created(answer.body) if answer.status == 200 else None
@@ -91,7 +95,7 @@ class World:
 
     async def look(self) -> None:
         """Do one round of the reconciler."""
-        await self.reconciler._act(await self.bench.ledger.claim(32, 1, 8, 60))
+        await self.reconciler._round()
 
     async def record(self, reservation: str) -> Reservation:
         return await self.bench.record(reservation)

@@ -23,7 +23,7 @@ def names(found: Findings) -> tuple[dict[str, str], list[str], list[str]]:
     return (
         {match.reservation.id: match.execution.id for match in found.matches},
         [each.id for each in found.absent],
-        [each.id for each in found.ambiguous],
+        [each.id for each in found.contested],
     )
 
 
@@ -63,6 +63,18 @@ def test_one_tenants_own_span_is_enough_to_tell_it_from_another() -> None:
     assert names(found) == ({"a": "x", "b": "y"}, [], [])
 
 
+def test_what_is_withheld_is_nobodys_but_keeps_its_doubt_from_being_absent() -> None:
+    doubts = [doubt("a"), doubt("b", 100), doubt("c", 200)]
+    found = resolve(doubts, [execution("x", 110)], [execution("y", 10), execution("z", 90)])
+    assert names(found) == ({"b": "x"}, ["c"], ["a"])
+
+
+def test_a_rival_that_was_not_asked_for_can_be_found_but_never_absent() -> None:
+    doubts = [doubt("a"), doubt("b", 100), doubt("c", 200), doubt("d", 200, "s")]
+    found = resolve(doubts, [execution("x", 110), execution("y", 210)])
+    assert names(found.among({"c"})) == ({"b": "x"}, [], ["c"])
+
+
 def test_nothing_is_found_in_nothing() -> None:
     assert names(resolve([], [execution("x")])) == ({}, [], [])
     assert names(resolve([doubt("a")], [])) == ({}, ["a"], [])
@@ -95,9 +107,9 @@ def test_whatever_the_lists_each_is_used_once_and_in_any_order_alike(
     chance.shuffle(doubts)  # type: ignore[attr-defined]
     chance.shuffle(executions)  # type: ignore[attr-defined]
     assert resolve(doubts, executions) == found
-    matched, absent, ambiguous = names(found)
+    matched, absent, contested = names(found)
     assert len(set(matched.values())) == len(matched) == len(found.matches)
-    assert sorted([*matched, *absent, *ambiguous]) == sorted(each.reservation.id for each in doubts)
+    assert sorted([*matched, *absent, *contested]) == sorted(each.reservation.id for each in doubts)
 
 
 @given(DOUBTS, EXECUTIONS)

@@ -34,6 +34,7 @@ async def test_an_end_that_nobody_polls_is_settled_within_ten_seconds_of_it(worl
         ("0.001", 100_000, How.EXACT),
         ("zero", PRICE, How.ASSUMED),
         ("absent", PRICE, How.ASSUMED),
+        ("absent_in_polls", PRICE, How.EXACT),
         ("zero_once", PRICE, How.EXACT),
         ("fail", 0, How.EXACT),
         ("fail:0.002", 200_000, How.EXACT),

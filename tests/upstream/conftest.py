@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.upstream.client import HttpxUpstream
+from gateway.upstream.client import HttpxUpstream, Outgoing
 
 Handler = Callable[["Visit"], Awaitable[None]]
 
@@ -59,6 +59,17 @@ class Server:
             pass  # the client hung up, as some tests make it
         finally:
             writer.close()
+
+
+BODY = b'{"model":"m","input":{}}'
+
+
+def create(url: str, **more: object) -> Outgoing:
+    return Outgoing("POST", f"{url}/v1/prediction", [(b"content-type", b"application/json")], BODY, **more)
+
+
+async def nothing(visit: Visit) -> None:
+    await visit.reader.read()
 
 
 Start = Callable[[Handler], Awaitable[Server]]

@@ -1,38 +1,13 @@
 """One request, sent at most once, and the exact knowledge of whether a byte of it left."""
 
 import asyncio
-import gzip
 import socket
 import time
 
 import pytest
 
-from gateway.upstream.client import MOST_BYTES, HttpxUpstream, NotSent, OutcomeUnknown, Outgoing
-from upstream.conftest import Start, Visit
-
-BODY = b'{"model":"m","input":{}}'
-
-
-def create(url: str, **more: object) -> Outgoing:
-    return Outgoing("POST", f"{url}/v1/prediction", [(b"content-type", b"application/json")], BODY, **more)
-
-
-async def nothing(visit: Visit) -> None:
-    await visit.reader.read()
-
-
-async def test_a_whole_answer_is_given_with_its_status_headers_and_bytes(
-    start: Start, upstream: HttpxUpstream
-) -> None:
-    async def handler(visit: Visit) -> None:
-        await visit.request()
-        await visit.answer(b'{"a": 1.0}\xff', b"x-odd: \xe4\r\nset-cookie: a=1\r\n", b"201 Made")
-
-    server = await start(handler)
-    answer = await upstream.send(create(server.url))
-    assert (answer.status, answer.body, answer.header(b"x-odd")) == (201, b'{"a": 1.0}\xff', "ä")
-    assert bytes(server.heard).count(b"POST /v1/prediction HTTP/1.1\r\n") == 1
-    assert bytes(server.heard).endswith(b"\r\n\r\n" + BODY)
+from gateway.upstream.client import HttpxUpstream, NotSent, OutcomeUnknown, Outgoing
+from upstream.conftest import BODY, Start, Visit, create, nothing
 
 
 async def test_a_refused_connection_is_proof_that_nothing_was_sent(upstream: HttpxUpstream) -> None:
@@ -159,57 +134,6 @@ async def test_a_connection_that_closes_on_the_next_request_is_no_reason_to_send
     assert (server.visits, bytes(server.heard).count(BODY)) == (1, 2)
 
 
-async def test_an_answer_longer_than_the_gateway_reads_leaves_the_outcome_unknown(
-    start: Start, upstream: HttpxUpstream
-) -> None:
-    async def handler(visit: Visit) -> None:
-        await visit.request()
-        await visit.say(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
-        for _ in range(MOST_BYTES // 2**20 + 2):
-            await visit.say(bytes(2**20))
-
-    server = await start(handler)
-    with pytest.raises(OutcomeUnknown, match="longer than"):
-        await upstream.send(create(server.url))
-
-
-async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up(start: Start, upstream: HttpxUpstream) -> None:
-    async def handler(visit: Visit) -> None:
-        await visit.request()
-        await visit.answer(gzip.compress(bytes(MOST_BYTES + 1)), b"content-encoding: gzip\r\n")
-
-    server = await start(handler)
-    with pytest.raises(OutcomeUnknown, match="longer than"):
-        await upstream.send(create(server.url))
-
-
-async def test_a_packed_answer_is_unpacked_and_says_no_more_that_it_was(
-    start: Start, upstream: HttpxUpstream
-) -> None:
-    async def handler(visit: Visit) -> None:
-        await visit.request()
-        await visit.answer(gzip.compress(b'{"id":"p"}'), b"content-encoding: gzip\r\n")
-
-    server = await start(handler)
-    request = Outgoing("GET", server.url, [(b"Accept-Encoding", b"br, zstd")])
-    answer = await upstream.send(request)
-    assert (answer.body, answer.header(b"content-encoding")) == (b'{"id":"p"}', None)
-    assert b"accept-encoding: gzip\r\n" in bytes(server.heard).lower()
-    assert b"zstd" not in bytes(server.heard)
-
-
-@pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary", b"308 Permanent"])
-async def test_a_redirect_is_an_answer_and_not_an_order(start: Start, upstream: HttpxUpstream, status: bytes) -> None:
-    async def handler(visit: Visit) -> None:
-        await visit.request()
-        await visit.answer(b"", f"location: {elsewhere.url}/\r\n".encode(), status)
-
-    elsewhere = await start(nothing)
-    server = await start(handler)
-    answer = await upstream.send(create(server.url))
-    assert (str(answer.status), elsewhere.visits) == (status[:3].decode(), 0)
-
-
 async def test_proxies_of_the_environment_are_not_used(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
@@ -244,19 +168,6 @@ async def test_a_cancelled_send_is_not_sent_again_and_leaves_no_connection(
         await sending
     await asyncio.wait_for(closed.wait(), 5)
     assert server.visits == 1
-
-
-async def test_a_stream_hands_over_the_pieces_in_the_coding_that_came(start: Start, upstream: HttpxUpstream) -> None:
-    packed = gzip.compress(b"long answer")
-
-    async def handler(visit: Visit) -> None:
-        await visit.request()
-        await visit.answer(packed, b"content-encoding: gzip\r\n")
-
-    server = await start(handler)
-    async with upstream.stream(Outgoing("GET", server.url, [])) as answer:
-        assert b"".join([piece async for piece in answer.body]) == packed
-        assert (b"content-encoding", b"gzip") in answer.headers
 
 
 @pytest.mark.parametrize("header", [(b"x-tail", b"value "), (b"x-line", b"a\r\nb: c"), (b"bad name", b"value")])
