@@ -89,11 +89,11 @@ class Auditor:
                 return
         fold.faults.append(f"the journal ends at {fold.sequence}, but {sequence} entries were written")
 
-    async def _read(self, places: Sequence[Place]) -> tuple[int, list[tuple[Counted, bool]]]:
-        """Read counters, and the sequence at that moment."""
-        request = {"counters": [(_key(self._prefix, place), place.counter.scope) for place in places]}
+    async def _read(self, places: Sequence[Place]) -> tuple[int, list[tuple[Counted, int]]]:
+        """Read counters, each with the number of the last entry that it has seen, and the sequence at that moment."""
+        request = {"counters": [_key(self._prefix, place) for place in places]}
         _, _, sequence, *rows = await self._store.run(self._scripts["audit"], self._prefix, request)
-        return int(sequence), [(Counted(*row[:3]), bool(row[3])) for row in rows]
+        return int(sequence), [(Counted(*row[:3]), int(row[3])) for row in rows]
 
     async def _lost_reservations(self, fold: Fold) -> list[str]:
         """Compare the live reservations with those that the journal has not ended, unless it has moved on."""
@@ -105,12 +105,12 @@ class Auditor:
         return [f"{id_} is live in one of store and journal only" for id_ in sorted(live ^ fold.live)]
 
 
-def _differences(fold: Fold, places: Sequence[Place], values: Sequence[tuple[Counted, bool]]) -> list[str]:
-    """Compare; a counter that has not seen every reservation of its scope is brought up before it is used again."""
+def _differences(fold: Fold, places: Sequence[Place], values: Sequence[tuple[Counted, int]]) -> list[str]:
+    """Compare; a counter that is behind the last entry in its window is brought up before it is used again."""
     return [
         f"{place.counter} from {place.start_us}: counted {tuple(counted)}, the journal says {tuple(expected)}"
-        for place, (counted, complete) in zip(places, values, strict=True)
-        if complete and counted != (expected := fold.sum_of(place))
+        for place, (counted, seen) in zip(places, values, strict=True)
+        if seen >= fold.number_of(place) and counted != (expected := fold.sum_of(place))
     ]
 
 

@@ -3,11 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from gateway.domain.window import MICROSECONDS, WindowName, bounds
-from gateway.ledger.journal import Entry, Released, Reserved, Settled
-from gateway.ledger.postings import Counted, Counter
+from gateway.domain.window import MICROSECONDS, bounds
+from gateway.ledger.journal import Corrected, Entry, Released, Reserved, Settled
+from gateway.ledger.postings import Counted, Counter, parse_counter
 
 
 class Place(NamedTuple):
@@ -19,8 +18,8 @@ class Place(NamedTuple):
 
 def parse_place(key: str) -> Place:
     """Read the name of a counter's key, as `Counter.key` writes it (with the account's prefix)."""
-    scope, window, zone, start = key.split(":c:", 1)[1].rsplit("|", 3)
-    return Place(Counter(scope, WindowName(window), ZoneInfo(zone)), int(start) * MICROSECONDS)
+    counter, start = key.split(":c:", 1)[1].rsplit("|", 1)
+    return Place(parse_counter(counter), int(start) * MICROSECONDS)
 
 
 class Fold:
@@ -36,10 +35,16 @@ class Fold:
         for counter in set(counters):
             self._counters[counter.scope].append(counter)
         self._sums: dict[Place, Counted] = {}
+        self._numbers: defaultdict[str, int] = defaultdict(int)
+        self._last: dict[Place, int] = {}
 
     def sum_of(self, place: Place) -> Counted:
         """Give what a counter must be after the entries so far."""
         return self._sums.get(place, Counted(0, 0, 0))
+
+    def number_of(self, place: Place) -> int:
+        """Give the number, in its scope, of the last entry that a counter must have seen to be complete."""
+        return self._last.get(place, 0)
 
     def add(self, entry: Entry) -> None:
         """Take the next entry."""
@@ -49,13 +54,18 @@ class Fold:
         match entry.fact:
             case Reserved() as fact:
                 self._begin(entry.reservation)
-                self._post(fact.postings, entry.at_us, Counted(0, fact.hold, 1))
+                self._post(fact.postings, entry.at_us, Counted(0, fact.hold, 1), numbered=True)
             case Settled() as fact:
                 self._end(entry.reservation)
                 self._post(fact.postings, fact.admitted_us, Counted(fact.cost, -fact.hold, 0))
             case Released() as fact:
                 self._end(entry.reservation)
                 self._post(fact.postings, fact.admitted_us, Counted(0, -fact.hold, -1))
+            case Corrected() as fact:
+                if entry.reservation not in self._ended:
+                    self.faults.append(f"entry {self.sequence}: {entry.reservation} is corrected before its end")
+                at_us = entry.at_us if fact.more > 0 else fact.admitted_us
+                self._post(fact.postings, at_us, Counted(fact.more, 0, 0), numbered=True)
             case _:
                 if entry.reservation not in self.live:
                     self.faults.append(f"entry {entry.sequence}: {entry.reservation} is not live")
@@ -71,11 +81,14 @@ class Fold:
         self.live.discard(reservation)
         self._ended.add(reservation)
 
-    def _post(self, postings: str, admitted_us: int, change: Counted) -> None:
+    def _post(self, postings: str, at_us: int, change: Counted, *, numbered: bool = False) -> None:
         if postings not in self._scopes:
             self.faults.append(f"entry {self.sequence}: the set of counters {postings} is unknown")
         for scope in self._scopes.get(postings, ()):
+            self._numbers[scope] += numbered
             for counter in self._counters[scope]:
-                place = Place(counter, bounds(counter.window, counter.zone, admitted_us).start_us)
+                place = Place(counter, bounds(counter.window, counter.zone, at_us).start_us)
+                if numbered and change.charged >= 0:  # what is taken back from a past window has no number there
+                    self._last[place] = self._numbers[scope]
                 before = self.sum_of(place)
                 self._sums[place] = Counted(*(a + b for a, b in zip(before, change, strict=True)))

@@ -70,7 +70,19 @@ class Released(msgspec.Struct, array_like=True, frozen=True):
     postings: str
 
 
-Fact = Reserved | Confirmed | Doubted | Finished | Settled | Released
+class Corrected(msgspec.Struct, array_like=True, frozen=True):
+    """Upstream stated a cost after an assumption was charged: `more` is the difference, which may be negative."""
+
+    more: int
+    cost: int
+    tenant: str
+    key: str
+    model: str
+    admitted_us: int
+    postings: str
+
+
+Fact = Reserved | Confirmed | Doubted | Finished | Settled | Released | Corrected
 #: The scripts' words for what happened.
 EVENTS: Mapping[type[Fact], str] = MappingProxyType(
     {
@@ -80,6 +92,7 @@ EVENTS: Mapping[type[Fact], str] = MappingProxyType(
         Finished: "finish",
         Settled: "settle",
         Released: "release",
+        Corrected: "correct",
     }
 )
 _FACTS: Mapping[bytes, type[Fact]] = MappingProxyType({word.encode(): fact for fact, word in EVENTS.items()})

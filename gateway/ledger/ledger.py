@@ -20,7 +20,7 @@ from gateway.ledger.decisions import (
     Pending,
     Use,
 )
-from gateway.ledger.postings import Postings, Snapshot, account_prefix
+from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
 from gateway.ledger.records import read_record
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
@@ -111,6 +111,26 @@ class Ledger:
         if state != State.SETTLED.encode():
             return None
         return Settled(int(cost_now), How(how_now.decode()), what == b"done")
+
+    async def correct(self, reservation: Reservation, assumed: int, cost: int) -> bool:
+        """Charge the difference to a cost that was assumed; returns whether this call did it."""
+        text = await self._postings_text(reservation.id)
+        if text is None:
+            return False
+        scopes, counters = parse_postings(text)
+        for _ in range(2):  # a window may end between the reading of the time and the script
+            at_us = await self.now_us() if cost > assumed else reservation.admitted_us
+            request = {"id": reservation.id, "cost": cost, "scopes": scopes}
+            what, *_ = await self._run("correct", request | {"counters": counters_at(self.prefix, counters, at_us)})
+            if what != b"window":
+                return bool(what == b"done")
+        raise LedgerUnavailable("correct: a window ended twice in a row")
+
+    async def _postings_text(self, reservation: str) -> str | None:
+        """Read the set of postings of a reservation; None once its record is gone."""
+        id_ = await self.store.read("HGET", f"{self.prefix}:r:{reservation}", "postings")
+        text = await self.store.read("HGET", f"{self.prefix}:postings", id_) if id_ else None
+        return text.decode() if text else None
 
     async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
         """End the reservation with nothing charged; returns whether this call did it.

@@ -1,7 +1,7 @@
 """Postings: the counters, clocks and slots that a create of one key touches, as the reserve script takes them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -66,19 +66,9 @@ class Postings:
         return self._snapshot
 
     def _compute(self, now_us: int) -> Snapshot:
-        windows = [bounds(c.window, c.zone, now_us) for c in self.counters]
-        counters: list[dict[str, str | int]] = [
-            {
-                "key": counter.key(self.prefix, window.start_us),
-                "scope": counter.scope,
-                "start": window.start_us,
-                "stop": window.stop_us,
-                "expire_s": _expiry(counter.window, window.stop_us),
-            }
-            for counter, window in zip(self.counters, windows, strict=True)
-        ]
-        start = max((w.start_us for w in windows), default=0)
-        stop = min((w.stop_us for w in windows), default=FOREVER_US)
+        counters = counters_at(self.prefix, self.counters, now_us)
+        start = max((int(c["start"]) for c in counters), default=0)
+        stop = min((int(c["stop"]) for c in counters), default=FOREVER_US)
         return Snapshot(start, stop, counters, [self._check(limit) for limit in self.limits])
 
     def _check(self, limit: Limit) -> tuple[str, bool, int, int | str, int]:
@@ -92,6 +82,33 @@ class Postings:
         if limit.kind is LimitKind.RATE:
             return clock_key(self.prefix, limit)
         return limit.scope
+
+
+def counters_at(prefix: str, counters: Iterable[Counter], at_us: int) -> list[dict[str, str | int]]:
+    """Give counters in their windows at a time of the store (microseconds), as the scripts take them."""
+    windows = [(counter, bounds(counter.window, counter.zone, at_us)) for counter in counters]
+    return [
+        {
+            "key": counter.key(prefix, window.start_us),
+            "scope": counter.scope,
+            "start": window.start_us,
+            "stop": window.stop_us,
+            "expire_s": _expiry(counter.window, window.stop_us),
+        }
+        for counter, window in windows
+    ]
+
+
+def parse_postings(text: str) -> tuple[list[str], list[Counter]]:
+    """Read the text of a set of postings, as `Postings.text` writes it, into its scopes and counters."""
+    scopes, *lines = text.split("\n")
+    return scopes.split(), [parse_counter(line) for line in lines]
+
+
+def parse_counter(text: str) -> Counter:
+    """Read a counter, as `str(Counter)` writes it."""
+    scope, window, zone = text.split("|")
+    return Counter(scope, WindowName(window), ZoneInfo(zone))
 
 
 def counter_of(limit: Limit) -> Counter | None:

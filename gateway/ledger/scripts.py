@@ -6,7 +6,20 @@ from importlib.resources import files
 
 from gateway.domain.reservation import TRANSITIONS
 
-VERBS = ("reserve", "seed", "confirm", "doubt", "finish", "settle", "release", "absent", "claim", "audit", "restore")
+VERBS = (
+    "reserve",
+    "seed",
+    "confirm",
+    "doubt",
+    "finish",
+    "settle",
+    "correct",
+    "release",
+    "absent",
+    "claim",
+    "audit",
+    "restore",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from gateway.domain.window import MICROSECONDS
-from gateway.ledger.journal import Entry, Released, Reserved, Settled
+from gateway.ledger.journal import Corrected, Entry, Released, Reserved, Settled
 
 
 class Group(NamedTuple):
-    """What is summed together; the day is the UTC day of the admission."""
+    """What is summed together; the day is the UTC day of the admission (of a later charge: its own)."""
 
     day: date
     account: str
@@ -30,7 +30,7 @@ async def sum_spending(account: str, entries: AsyncIterable[Entry]) -> dict[Grou
     """Fold an account's journal; a group in which nothing ran is left out."""
     sums: dict[Group, Sum] = {}
 
-    def add(at_us: int, fact: Reserved | Settled | Released, change: Sum) -> None:
+    def add(at_us: int, fact: Reserved | Settled | Released | Corrected, change: Sum) -> None:
         day = datetime.fromtimestamp(at_us // MICROSECONDS, UTC).date()
         group = Group(day, account, fact.tenant, fact.key, fact.model)
         before = sums.get(group, Sum(0, 0, 0))
@@ -44,6 +44,8 @@ async def sum_spending(account: str, entries: AsyncIterable[Entry]) -> dict[Grou
                 add(fact.admitted_us, fact, Sum(0, fact.cost, -fact.hold))
             case Released() as fact:
                 add(fact.admitted_us, fact, Sum(-1, 0, -fact.hold))
+            case Corrected() as fact:
+                add(entry.at_us if fact.more > 0 else fact.admitted_us, fact, Sum(0, fact.more, 0))
             case _:
                 pass
     return {group: found for group, found in sorted(sums.items()) if found != Sum(0, 0, 0)}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import format_usd
-from gateway.domain.reservation import Reservation
+from gateway.domain.reservation import How, Reservation
 from gateway.ledger.store import LedgerUnavailable
 from gateway.policy import Principal
 from gateway.server.exchange import Exchange, encode_headers
@@ -88,7 +88,7 @@ class Polls:
         self, principal: Principal, reservation: Reservation, prediction: str, answer: Answer
     ) -> int | None:
         """Settle if the answer shows the end; returns the cost, or None while it is open or cannot be recorded."""
-        if reservation.cost is not None:
+        if reservation.cost is not None and reservation.how is not How.ASSUMED:
             return reservation.cost
         reading = read_prediction(answer.body)
         if reading is None or not reading.ended:
@@ -98,7 +98,7 @@ class Polls:
         except LedgerUnavailable as error:
             log.warning("%s ended, but cannot be settled yet: %s", reservation.id, error)
             return None
-        if cost is not None:
+        if cost is not None and cost == (reading.cost or 0):  # stated, and not assumed: it will not change
             self._parts.owners.remember(prediction, replace(reservation, cost=cost))
         return cost
 

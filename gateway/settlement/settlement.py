@@ -1,11 +1,15 @@
 """Settlement: what a reading of a prediction means for the money that is held for it."""
 
+import logging
+
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
 from gateway.telemetry import Telemetry
 from gateway.upstream.answers import Phase, Reading
+
+log = logging.getLogger("gateway.settlement")
 
 #: How long a success whose cost reads nothing is read again, before the estimate is taken.
 COST_SECONDS = 60
@@ -62,7 +66,15 @@ class Settlement:
         if settled is None:
             return None
         if settled.first:
-            self._telemetry.settlements.labels(settled.how).inc()
-            usd = settled.cost / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
-            self._telemetry.settled_usd.labels(reservation.tenant, self._telemetry.model(reservation.model)).inc(usd)
+            self._count(reservation, settled.how, settled.cost)
+        elif settled.how is How.ASSUMED and how is How.EXACT and cost != settled.cost:
+            log.warning("%s was charged at %d units by assumption; it cost %d", reservation.id, settled.cost, cost)
+            if await self._ledger.correct(reservation, settled.cost, cost):
+                self._count(reservation, How.LATE, max(cost - settled.cost, 0))
+            return cost
         return settled.cost
+
+    def _count(self, reservation: Reservation, how: How, cost: int) -> None:
+        self._telemetry.settlements.labels(how).inc()
+        usd = cost / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
+        self._telemetry.settled_usd.labels(reservation.tenant, self._telemetry.model(reservation.model)).inc(usd)

@@ -114,3 +114,13 @@ async def test_a_doubt_is_not_assumed_by_a_reading_without_a_cost(world: World, 
     await world.bench.ledger.doubt(held.id, "its worker died", 0)
     assert await world.settlement.observe(held, reading(Phase.SUCCEEDED, cost)) is None
     assert (await world.record(held.id)).state is State.IN_DOUBT
+
+
+async def test_a_cost_that_is_stated_after_the_assumption_is_charged_late(world: World) -> None:
+    reservation = await running(world)
+    await world.settlement.assume(reservation, "success")
+    for _ in range(2):
+        assert await world.settlement.observe(reservation, reading(Phase.SUCCEEDED, 90)) == 90
+    ended = await world.record(reservation.id)
+    assert (ended.cost, ended.how) == (90, How.LATE)
+    assert (world.settlements(How.ASSUMED), world.settlements(How.LATE)) == (1, 1)

@@ -35,6 +35,7 @@ local add = {}
 function add.reserve(entry_at, d) return entry_at, d[7], 0, 1 end
 function add.settle(_, d) return d[8], d[9], d[1], 0 end
 function add.release(_, d) return d[7], d[8], 0, -1 end
+function add.correct(entry_at, d) return d[1] > 0 and entry_at or d[6], d[7], d[1], 0 end
 
 local function fold(event, entry_at, data)
   if not add[event] then return end
