@@ -1,5 +1,7 @@
 """What every kind of price rule is: a small struct with one method."""
 
+from abc import abstractmethod
+
 import msgspec
 
 from gateway.domain.money import parse_usd
@@ -14,9 +16,9 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     `__post_init__` asks for it, so that a wrong one is an error of the file and not of a request.
     """
 
+    @abstractmethod
     def bill(self, inputs: Inputs) -> Bill:
         """Price one request. Raises Refused for an input that has no upper bound; computes in integers only."""
-        raise NotImplementedError
 
 
 def amount(name: str, text: str) -> int:
