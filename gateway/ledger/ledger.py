@@ -7,21 +7,10 @@ from typing import Any, NamedTuple
 from gateway.domain.money import MAX_UNITS
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
-from gateway.ledger.decisions import (
-    Admitted,
-    Answered,
-    Busy,
-    Capacity,
-    Decision,
-    Doubted,
-    Mismatch,
-    Order,
-    OverLimit,
-    Pending,
-    Use,
-)
+from gateway.ledger.decisions import Capacity, Decision, Order
 from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
 from gateway.ledger.records import read_record
+from gateway.ledger.replies import read_decision
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
 
@@ -78,7 +67,7 @@ class Ledger:
             if what == b"unseeded":
                 await self._run("seed", _seed_request(postings, snapshot))
             elif what not in (b"late", b"window"):
-                return self._decision(what, rest, postings)
+                return read_decision(what, rest, postings.limits, self._seen_us)
         raise LedgerUnavailable(f"reserve: no decision after 4 tries, the last answer was {what!r}")
 
     async def confirm(
@@ -195,39 +184,6 @@ class Ledger:
             "idem": (f"{self.prefix}:i:{order.tenant}:{idem[0]}", idem[1]) if idem else None,
             "dry": order.dry,
         }
-
-    def _decision(self, what: bytes, rest: list[Any], postings: Postings) -> Decision:
-        match what:
-            case b"admitted":
-                return Admitted(rest[0].decode(), self._seen_us, _uses(postings, rest[1]))
-            case b"known":
-                return self._repeated(*rest)
-            case b"refused":
-                return OverLimit(self._seen_us, _uses(postings, rest[0]))
-            case b"busy":
-                return Busy(self._seen_us, int(rest[0]), _uses(postings, rest[1]))
-            case b"mismatch":
-                return Mismatch()
-            case b"doubted":
-                return Doubted(rest[0].decode())
-            case b"pending":
-                return Pending(rest[0].decode())
-            case b"answered":
-                return Answered(rest[0].decode(), int(rest[1]), rest[2])
-        raise LedgerUnavailable(f"reserve: unknown reply {what!r}")
-
-    def _repeated(self, state: bytes, upstream_key: bytes) -> Admitted:
-        """The reply to the first try was lost on the way; what it decided stands."""
-        if state != State.HELD.encode():
-            raise LedgerUnavailable(f"reserve: this id is already {state.decode()}")
-        return Admitted(upstream_key.decode(), self._seen_us, ())
-
-
-def _uses(postings: Postings, checks: list[list[int]]) -> tuple[Use, ...]:
-    return tuple(
-        Use(limit, bool(violated), used, held, wait)
-        for limit, (violated, used, held, wait) in zip(postings.limits, checks, strict=True)
-    )
 
 
 def _seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""Replies of the reserve script, read into decisions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.domain.limit import Limit
+from gateway.domain.reservation import State
+from gateway.ledger.decisions import (
+    Admitted,
+    Answered,
+    Busy,
+    Decision,
+    Doubted,
+    Mismatch,
+    OverLimit,
+    Pending,
+    Use,
+)
+from gateway.ledger.store import LedgerUnavailable
+
+
+def read_decision(what: bytes, rest: list[Any], limits: Sequence[Limit], at_us: int) -> Decision:
+    """Read a reply whose first word is `what`; `limits` are those of the request, in its order.
+
+    Raises LedgerUnavailable where the id was used before and has gone on since, and for an unknown word.
+    """
+    match what:
+        case b"admitted":
+            return Admitted(rest[0].decode(), at_us, _uses(limits, rest[1]))
+        case b"known":
+            return _repeated(*rest, at_us)
+        case b"refused":
+            return OverLimit(at_us, _uses(limits, rest[0]))
+        case b"busy":
+            return Busy(at_us, int(rest[0]), _uses(limits, rest[1]))
+        case b"mismatch":
+            return Mismatch()
+        case b"doubted":
+            return Doubted(rest[0].decode())
+        case b"pending":
+            return Pending(rest[0].decode())
+        case b"answered":
+            return Answered(rest[0].decode(), int(rest[1]), rest[2])
+    raise LedgerUnavailable(f"reserve: unknown reply {what!r}")
+
+
+def _repeated(state: bytes, upstream_key: bytes, at_us: int) -> Admitted:
+    """The reply to the first try was lost on the way; what it decided stands."""
+    if state != State.HELD.encode():
+        raise LedgerUnavailable(f"reserve: this id is already {state.decode()}")
+    return Admitted(upstream_key.decode(), at_us, ())
+
+
+def _uses(limits: Sequence[Limit], checks: list[list[int]]) -> tuple[Use, ...]:
+    return tuple(
+        Use(limit, bool(violated), used, held, wait)
+        for limit, (violated, used, held, wait) in zip(limits, checks, strict=True)
+    )
