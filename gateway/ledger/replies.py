@@ -28,7 +28,7 @@ def read_decision(what: bytes, rest: list[Any], limits: Sequence[Limit], at_us: 
         case b"admitted":
             return Admitted(rest[0].decode(), at_us, _uses(limits, rest[1]))
         case b"known":
-            return _repeated(*rest, at_us)
+            return _repeated(rest[0], rest[1], at_us)
         case b"refused":
             return OverLimit(at_us, _uses(limits, rest[0]))
         case b"busy":
