@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 RUN := .venv/bin/
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
 .PHONY: help run test check lock format clean

@@ -69,7 +69,8 @@ def _size(value: Any) -> float | None:
 
 
 def _refusal(guard: Guard, value: Any, bound: str) -> Refused:
-    shown = value if isinstance(value, int | float) else str(value)[:80]
+    text = str(value)
+    shown = value if isinstance(value, int | float) and len(text) <= 80 else text[:80]
     return Refused(
         Code.PARAMETER_NOT_ALLOWED,
         f"{guard.parameter} is {shown!r}; the policy of {guard.scope} allows it to be {bound}",

@@ -12,10 +12,12 @@ from gateway.ledger.spending import Group, Sum
 FOCUS_COLUMNS = (
     "BilledCost",
     "BillingAccountId",
+    "BillingAccountName",
     "BillingCurrency",
     "BillingPeriodEnd",
     "BillingPeriodStart",
     "ChargeCategory",
+    "ChargeClass",
     "ChargeDescription",
     "ChargeFrequency",
     "ChargePeriodEnd",
@@ -45,10 +47,12 @@ def focus_row(group: Group, found: Sum) -> dict[str, str | int]:
     return {
         "BilledCost": cost,
         "BillingAccountId": group.account,
+        "BillingAccountName": group.account,
         "BillingCurrency": "USD",
         "BillingPeriodEnd": _instant((month + timedelta(days=32)).replace(day=1)),
         "BillingPeriodStart": _instant(month),
         "ChargeCategory": "Usage",
+        "ChargeClass": "",  # null: not a correction of a billed period
         "ChargeDescription": f"{found.predictions} predictions of {group.model}",
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodEnd": _instant(group.day + timedelta(days=1)),

@@ -27,9 +27,7 @@ def run(flags: argparse.Namespace) -> int:
         )
         return 1
     try:
-        expires = datetime.fromisoformat(flags.expires) if flags.expires else None
-        if expires is not None and expires.tzinfo is None:
-            expires = expires.replace(tzinfo=UTC)
+        expires = _moment(flags.expires) if flags.expires else None
         toml = key_toml(flags.id or f"key-{datetime.now(UTC):%Y-%m-%d}", secret, expires)
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -40,3 +38,15 @@ def run(flags: argparse.Namespace) -> int:
     )
     print(toml)
     return 0
+
+
+def _moment(text: str) -> datetime:
+    """Read a day or a time; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--expires: {text!r} is not a date; write it such as 2027-02-01") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment <= datetime.now(UTC):
+        raise ValueError(f"--expires: {text} is past, so that the key would never open anything")
+    return moment

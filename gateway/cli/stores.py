@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.ledger.embedded import find_server, opened
+from gateway.ledger.embedded import StoreFailed, find_server, has_ledger, opened
 from gateway.ledger.store import Store, connect
 from gateway.settings import Settings, add_arguments, read_settings
 
@@ -25,6 +25,10 @@ async def open_store(flags: argparse.Namespace) -> AsyncIterator[tuple[Settings,
         async with _connected(settings.redis_url) as store:
             yield settings, store
     else:
+        if not has_ledger(settings.data_dir):
+            raise StoreFailed(
+                f"{settings.data_dir} holds no ledger; name the gateway's --data-dir, or its --redis-url"
+            )
         async with opened(settings.data_dir, find_server(settings.store_binary)) as url, _connected(url) as store:
             yield settings, store
 

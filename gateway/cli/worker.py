@@ -94,7 +94,7 @@ async def _follow(config: WorkerConfig, assembly: Assembly, version: str) -> Non
                 raise found
             assembly.adopt(found)
         except (PolicyInvalid, SecretMissing) as error:
-            log.info("the last good policy stays: %s", error)  # the parent says it aloud, once for all workers
+            log.debug("the last good policy stays: %s", error)  # the parent says it aloud, once for all workers
 
 
 def _tell_ready(ready_fd: int) -> None:

@@ -163,6 +163,11 @@ def running_url(data_dir: Path) -> str | None:
     return place.url if place.is_locked() and place.socket.is_socket() else None
 
 
+def has_ledger(data_dir: Path) -> bool:
+    """Tell whether a store was ever run on `data_dir`, by the append-only file that it leaves."""
+    return any((data_dir / name).exists() for name in ("appendonlydir", "appendonly.aof"))
+
+
 @asynccontextmanager
 async def opened(data_dir: Path, binary: Path) -> AsyncIterator[str]:
     """Give a command the address of the running store, else of one started for the command's own time.

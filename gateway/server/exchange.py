@@ -84,10 +84,12 @@ async def _read(receive: Receive) -> bytes:
             raise Refused(Code.INVALID_JSON, "the client hung up in the middle of the body")
         pieces.append(message.get("body", b""))
         total += len(pieces[-1])
+        more = message.get("more_body", False)
         if total > MOST_BODY_BYTES:
-            await _discard(receive)
+            if more:
+                await _discard(receive)
             raise _too_large()
-        if not message.get("more_body", False):
+        if not more:
             return b"".join(pieces)
 
 

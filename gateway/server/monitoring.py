@@ -84,7 +84,9 @@ class Monitoring:
         return faults
 
     def _reloads(self) -> Metric:
-        family = CounterMetricFamily("gateway_policy_reloads", "Changes of the policy folder", labels=("result",))
+        family = CounterMetricFamily(
+            "gateway_policy_reloads_total", "Changes of the policy folder", labels=("result",)
+        )
         for result, count in self._policies.reloads.items():
             family.add_metric((result,), count)
         return family

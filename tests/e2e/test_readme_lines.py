@@ -43,7 +43,7 @@ def demo(house: House) -> Iterator[Demo]:
 
 
 def shell(demo: Demo, script: str, **variables: str) -> str:
-    script = re.sub(r"^export GATEWAY_KEY=.*$", "", script, flags=re.MULTILINE)
+    script = re.sub(r"^export (GATEWAY_KEY|PREDICTION_ID)=.*$", "", script, flags=re.MULTILINE)
     script = script.replace("http://127.0.0.1:8080", demo.ready[1])
     environ = {**os.environ, "GATEWAY_KEY": demo.key, **variables}
     return subprocess.run(
