@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean
+.PHONY: help run test check lock format clean simulate simulate-mutants
 
 help:                     ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -25,6 +25,12 @@ check: .venv/.ready       ## format, lint, types, floors, dead code, policies
 	$(RUN)lint-imports
 	$(RUN)vulture
 	$(RUN)gateway check --policies policies
+
+simulate: .venv/.ready    ## the ledger and its actors under seeded faults: SEEDS=200 START=0
+	PYTHONPATH=tests $(RUN)python -m simulation --seeds $(or $(SEEDS),20) --start $(or $(START),0)
+
+simulate-mutants: .venv/.ready
+	PYTHONPATH=tests $(RUN)python -m simulation.mutants
 
 format: .venv/.ready      ## put the code into its form
 	$(RUN)ruff format .

@@ -89,6 +89,7 @@ class Admission:
         *,
         slot_s: float,
         answer_s: float,
+        input_digest: str = "",
         idempotency: tuple[str, str] | None = None,
     ) -> Ticket | Answered:
         """Hold a quote's money, or repeat the answer of an earlier create with the same Idempotency-Key.
@@ -97,7 +98,7 @@ class Admission:
         Raises Refused (the limits, `upstream_busy`, the idempotency codes) or LedgerUnavailable.
         """
         stale_s = SEND_SECONDS + answer_s + STALE_MARGIN_SECONDS
-        order = self._order(principal, quote, slot_s, stale_s, idempotency)
+        order = self._order(principal, quote, slot_s, stale_s, idempotency, input_digest)
         send_by = time.monotonic() + SEND_SECONDS
         decision = await self._decide(principal, order)
         if isinstance(decision, Answered):
@@ -136,6 +137,7 @@ class Admission:
         slot_s: float,
         stale_s: float,
         idempotency: tuple[str, str] | None,
+        input_digest: str = "",
         *,
         dry: bool = False,
     ) -> Order:
@@ -150,6 +152,7 @@ class Admission:
             slot_s=slot_s,
             stale_s=stale_s,
             idempotency=idempotency,
+            input_digest=input_digest,
             dry=dry,
         )
 

@@ -76,3 +76,4 @@ class Reservation:
     confirmed_us: int | None = None
     finished_us: int | None = None
     ended_us: int | None = None
+    input_digest: str = ""

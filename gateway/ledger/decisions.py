@@ -11,7 +11,8 @@ class Order:
     """A create that wants to be admitted; money in units of 1e-8 USD, durations in seconds.
 
     `slot_s` is the time after which its slot frees itself; `stale_s` the time after which a create that was not
-    heard of again has lost its worker. `idempotency` is (digest of the tenant's key, fingerprint of the request).
+    heard of again has lost its worker. `idempotency` is (digest of the tenant's key, fingerprint of the request);
+    `input_digest` names the input, so that its execution is recognised upstream if its answer never comes.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Order:
     slot_s: float
     stale_s: float
     idempotency: tuple[str, str] | None = None
+    input_digest: str = ""
     dry: bool = False
 
 

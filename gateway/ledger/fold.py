@@ -31,6 +31,7 @@ class Fold:
         self.faults: list[str] = []
         self._ended: set[str] = set()
         self._scopes = {id_: text.partition("\n")[0].split() for id_, text in postings.items()}
+        self._named = {id_: frozenset(text.split("\n")[1:]) for id_, text in postings.items()}
         self._counters: defaultdict[str, list[Counter]] = defaultdict(list)
         for counter in set(counters):
             self._counters[counter.scope].append(counter)
@@ -88,7 +89,9 @@ class Fold:
             self._numbers[scope] += numbered
             for counter in self._counters[scope]:
                 place = Place(counter, bounds(counter.window, counter.zone, at_us).start_us)
-                if numbered and change.charged >= 0:  # what is taken back from a past window has no number there
+                # What is taken back from a past window has no number there, except in a counter that the correction
+                # did not reach, because its limit is newer than the reservation: that one is behind from here on.
+                if numbered and (change.charged >= 0 or str(counter) not in self._named[postings]):
                     self._last[place] = self._numbers[scope]
                 before = self.sum_of(place)
                 self._sums[place] = Counted(*(a + b for a, b in zip(before, change, strict=True)))

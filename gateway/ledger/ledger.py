@@ -170,6 +170,7 @@ class Ledger:
             "key": order.key,
             "model": order.model,
             "price": order.price_version,
+            "input": order.input_digest,
             "estimate": order.estimate,
             "hold": order.hold,
             "postings": postings.id,

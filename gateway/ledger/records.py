@@ -27,6 +27,7 @@ def read_record(account: str, reservation: str, flat: Sequence[bytes]) -> Reserv
         confirmed_us=_number(record.get("confirmed")),
         finished_us=_number(record.get("finished")),
         ended_us=_number(record.get("ended")),
+        input_digest=record.get("input", ""),
     )
 
 

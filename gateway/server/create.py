@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gateway.admission.admission import Ticket
 from gateway.admission.price import price
 from gateway.admission.reading import CreateBody, read_create
+from gateway.domain.digest import digest_input
 from gateway.domain.errors import Refused
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import State
@@ -87,6 +88,7 @@ class _Create:
             quote,
             slot_s=max(self._model.max_run_seconds, RUN_SECONDS if self._run else 0),
             answer_s=self._answer_s,
+            input_digest=digest_input(self._body.input),
             idempotency=self._idempotency(),
         )
         if isinstance(ticket, Answered):

@@ -77,6 +77,8 @@ class Relays:
     async def relay(self, request: Request) -> Response:
         """Pass a request on and stream the answer."""
         principal = self._parts.authenticate(request.scope)
+        if request.path_params.get("slug") in (".", ".."):  # which the HTTP client would resolve to another route
+            raise Refused(Code.NOT_FOUND, "no such model")
         return Streamed(self._parts.account_of(principal).upstream, await _passed(request))
 
     async def presign(self, request: Request) -> Response:

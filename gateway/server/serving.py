@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.server.protocol import BoundedProtocol
+
 #: How long requests in flight may go on after a worker was asked to stop; a synchronous run takes up to 300 s.
 GRACE_SECONDS = 310
 
@@ -40,7 +42,7 @@ async def serve_app(
     """Serve until `stop` is set, then let what is in flight end; `on_ready` is called once it accepts."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -1,10 +1,12 @@
 """Doubts: which of upstream's executions belong to creates whose answer never came.
 
 Pure reasoning over two lists, without I/O: the reconciler brings them and acts on the result. A wrong assignment
-would charge one tenant for another's prediction, so where more than one tenant could be meant, none is.
+would charge one key for another's prediction, and hand its answer to the wrong one, so where more than one request
+could be meant, none is.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.domain.reservation import Reservation
@@ -32,6 +34,7 @@ class Findings(NamedTuple):
     matches: list[Match]
     absent: list[Reservation]
     contested: list[Reservation]
+    puzzles: list[Execution]
 
     def among(self, asked: Container[str]) -> "Findings":
         """Leave out the doubts that were looked at only as rivals; a proof is a proof of any."""
@@ -39,31 +42,42 @@ class Findings(NamedTuple):
             self.matches,
             [each for each in self.absent if each.id in asked],
             [each for each in self.contested if each.id in asked],
+            self.puzzles,
         )
 
 
-def resolve(doubts: Sequence[Doubt], executions: Iterable[Execution], withheld: Sequence[Execution] = ()) -> Findings:
+def resolve(
+    doubts: Sequence[Doubt],
+    executions: Iterable[Execution],
+    withheld: Sequence[Execution] = (),
+    digests: Mapping[str, str] = MappingProxyType({}),
+) -> Findings:
     """Assign executions (unclaimed ones, older than every create in flight) to doubts.
 
-    Doubts of one tenant with equal model and hold are interchangeable. Oldest first, so that a listing read twice
-    gives the same result. What is `withheld` is assigned to nobody, but a doubt that it could belong to is not
-    absent.
+    Doubts of one key with equal model, hold and input are interchangeable; executions that could belong to others too
+    are `puzzles`, unless `digests` (execution id → digest of its input) tells whose they are. Oldest first, so that a
+    listing read twice gives the same result. What is `withheld` is assigned to nobody, but a doubt that it could
+    belong to is not absent.
     """
     open_doubts = sorted(doubts, key=lambda doubt: (doubt.from_us, doubt.reservation.id))
     matches: list[Match] = []
     contested: set[str] = set()
+    puzzles: list[Execution] = []
     for execution in sorted(executions, key=lambda e: (e.created_us, e.id)):
         able = [doubt for doubt in open_doubts if could_be(doubt, execution)]
+        able = [each for each in able if each.reservation.input_digest == digests.get(execution.id)] or able
         if len({_identity(doubt.reservation) for doubt in able}) == 1:
             matches.append(Match(able[0].reservation, execution))
             open_doubts.remove(able[0])
-        else:
+        elif able:
             contested.update(doubt.reservation.id for doubt in able)
+            puzzles.append(execution)
     contested.update(doubt.reservation.id for doubt in open_doubts if any(could_be(doubt, e) for e in withheld))
     return Findings(
         matches,
         [doubt.reservation for doubt in open_doubts if doubt.reservation.id not in contested],
         [doubt.reservation for doubt in open_doubts if doubt.reservation.id in contested],
+        puzzles,
     )
 
 
@@ -72,5 +86,5 @@ def could_be(doubt: Doubt, execution: Execution) -> bool:
     return execution.model == doubt.reservation.model and doubt.from_us <= execution.created_us <= doubt.until_us
 
 
-def _identity(reservation: Reservation) -> tuple[str, str, int]:
-    return reservation.tenant, reservation.model, reservation.hold
+def _identity(reservation: Reservation) -> tuple[str | int, ...]:
+    return reservation.tenant, reservation.key, reservation.model, reservation.hold, reservation.input_digest

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.domain.reservation import Reservation
-from gateway.domain.window import MICROSECONDS
+from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.ledger import SEND_SECONDS, Ledger
 from gateway.ledger.views import Views
 from gateway.settlement.doubts import Doubt, Findings, could_be, resolve
@@ -18,6 +18,8 @@ log = logging.getLogger("gateway.inquest")
 
 #: Two complete listings without a candidate, at least this far apart, prove that nothing ran.
 APART_US = 60 * MICROSECONDS
+#: Executions that are polled for their input in one round.
+MOST_PUZZLES = 20
 
 
 class Inquest:
@@ -31,16 +33,25 @@ class Inquest:
         self._upstream = upstream
         self._settlement = settlement
         self._lister = lister
+        self._longest_us = int((SEND_SECONDS + upstream.account.create_timeout_seconds) * MICROSECONDS)
 
-    async def hold(self, doubts: Sequence[Reservation]) -> None:
-        """Look for the doubts in upstream's list; confirm what is found, release what is proved absent."""
-        asked = [doubt for doubt in doubts if not await self._expired(doubt)]
-        if not asked:
+    async def hold(self, due: Sequence[Reservation]) -> None:
+        """Look for every doubt of the account in upstream's list, since the executions of one may be another's.
+
+        Confirms what is found and releases what is proved absent; of those that are due, also ends what has passed
+        its horizon.
+        """
+        for doubt in due:
+            await self._expire(doubt)
+        doubts = await self._views.doubts(0, FOREVER_US)
+        if not doubts:
             return
-        listing = await self._lister.since(min(doubt.admitted_us for doubt in asked))
+        admitted = [doubt.admitted_us for doubt in doubts]
+        last_us = max(admitted) + self._longest_us
+        listing = await self._lister.between(min(admitted), last_us)
         if listing is None:
             return
-        findings = await self._resolve(asked, listing)
+        findings = (await self._resolve(listing, last_us)).among({doubt.id for doubt in doubts})
         for reservation, execution in findings.matches:
             log.warning("%s was found upstream as %s", reservation.id, execution.id)
             await self._settlement.confirm(reservation.id, execution.id, 0, _late_answer(execution.id))
@@ -50,44 +61,39 @@ class Inquest:
         for reservation in findings.absent:
             await self._absent(reservation, listing)
 
-    async def _expired(self, doubt: Reservation) -> bool:
+    async def _expire(self, doubt: Reservation) -> None:
         """Charge a doubt that found no evidence until its horizon at its estimate."""
         age_us = await self._ledger.now_us() - doubt.admitted_us
-        if age_us < self._upstream.account.in_doubt_hours * 3600 * MICROSECONDS:
-            return False
-        log.error("no evidence of %s until the horizon; charged at its estimate", doubt.id)
-        await self._settlement.assume(doubt, "in_doubt")
-        return True
+        if age_us >= self._upstream.account.in_doubt_hours * 3600 * MICROSECONDS:
+            log.error("no evidence of %s until the horizon; charged at its estimate", doubt.id)
+            await self._settlement.assume(doubt, "in_doubt")
 
-    async def _resolve(self, asked: Sequence[Reservation], listing: Listing) -> Findings:
-        """Find what belongs to the doubts, beside every other doubt that the same executions could belong to.
+    async def _resolve(self, listing: Listing, last_us: int) -> Findings:
+        """Find whose the executions are that nobody claims; `last_us` is where the listing ends, by the store.
 
-        Those others may not be due yet; without them an execution of another tenant's would seem to have one owner.
         An execution that is younger than a create in flight may be that create's own: it is assigned to nobody yet,
-        but it keeps every doubt that it could belong to from counting as absent.
+        but it keeps every doubt that it could belong to from counting as absent. The order of the readings matters:
+        what is in flight no more after the first is a doubt in the second, or its execution has an owner in the last.
         """
-        spans = [self._span(doubt, listing.ahead_us) for doubt in asked]
-        first_in_flight_us = await self._views.oldest_held_us() + listing.ahead_us - SLACK_US
+        in_flight_us = await self._views.oldest_held_us() + listing.ahead_us - SLACK_US
+        spans = [self._span(doubt, listing.ahead_us) for doubt in await self._views.doubts(0, last_us)]
         unclaimed = [
             execution
             for execution in listing.executions
             if any(could_be(span, execution) for span in spans) and await self._views.owner(execution.id) is None
         ]
-        # Read last: what is in flight no more since the lines above is a doubt or has its execution by now.
-        reach_us = spans[0].until_us - spans[0].from_us
-        admitted = [doubt.admitted_us for doubt in asked]
-        rivals = await self._views.doubts(min(admitted) - reach_us, max(admitted) + reach_us)
-        return resolve(
-            [self._span(rival, listing.ahead_us) for rival in rivals],
-            [execution for execution in unclaimed if execution.created_us < first_in_flight_us],
-            [execution for execution in unclaimed if execution.created_us >= first_in_flight_us],
-        ).among({doubt.id for doubt in asked})
+        free = [execution for execution in unclaimed if execution.created_us < in_flight_us]
+        withheld = [execution for execution in unclaimed if execution.created_us >= in_flight_us]
+        findings = resolve(spans, free, withheld)
+        if findings.puzzles:
+            digests = await self._lister.input_digests(findings.puzzles[:MOST_PUZZLES])
+            findings = resolve(spans, free, withheld, digests)
+        return findings
 
     def _span(self, doubt: Reservation, ahead_us: int) -> Doubt:
         """Give the time, by upstream's clock, in which the create can have taken effect."""
         sent_us = doubt.admitted_us + ahead_us
-        longest_us = (SEND_SECONDS + int(self._upstream.account.create_timeout_seconds)) * MICROSECONDS
-        return Doubt(doubt, sent_us - SLACK_US, sent_us + longest_us + SLACK_US)
+        return Doubt(doubt, sent_us - SLACK_US, sent_us + self._longest_us + SLACK_US)
 
     async def _absent(self, reservation: Reservation, listing: Listing) -> None:
         """Release after the second complete listing without a candidate; none counts while one may still come."""

@@ -1,14 +1,16 @@
 """Upstream's list of executions, read to its end, and the difference between its clock and the store's."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from gateway.domain.digest import digest_input
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
-from gateway.upstream.answers import Execution, Reading, read_executions
+from gateway.upstream.answers import Execution, Reading, read_executions, read_input
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
 
@@ -36,12 +38,13 @@ class Lister:
         self._ledger = ledger
         self._upstream = upstream
 
-    async def since(self, store_us: int) -> Listing | None:
-        """Read every execution that was created since a time of the store."""
+    async def between(self, first_us: int, last_us: int) -> Listing | None:
+        """Read every execution that was created between two times of the store, and a little more on either side."""
         ahead_us = await self._ahead_us()
         if ahead_us is None:
             return None
-        executions = await self._all(store_us + ahead_us - 4 * SLACK_US, {})
+        end = _instant(last_us + ahead_us + 4 * SLACK_US)
+        executions = await self._all(first_us + ahead_us - 4 * SLACK_US, {"to": end})
         return None if executions is None else Listing(executions, ahead_us)
 
     async def reading_of(self, reservation: Reservation) -> Reading | None:
@@ -53,6 +56,19 @@ class Lister:
         end_us = start_us + 600 * MICROSECONDS
         executions = await self._all(start_us, {"model": reservation.model, "to": _instant(end_us)})
         return next((e.reading for e in executions or () if e.id == reservation.prediction), None)
+
+    async def input_digests(self, executions: Sequence[Execution]) -> dict[str, str]:
+        """Poll executions for the inputs that they ran; gives execution id → digest where upstream tells one."""
+        digests = {}
+        for execution in executions:
+            try:
+                answer = await self._upstream.poll(execution.id, self._upstream.account.keys[0].id)
+            except (NotSent, OutcomeUnknown):
+                continue
+            given = read_input(answer.body) if answer.status == 200 else None
+            if given is not None:
+                digests[execution.id] = digest_input(given)
+        return digests
 
     async def _all(self, start_us: int, filters: dict[str, str | int]) -> list[Execution] | None:
         """Read page after page until an empty one: upstream may give fewer rows a page than it is asked for."""

@@ -1,5 +1,6 @@
 """Answers: what upstream's JSON says, read into a closed set of words and exact money."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -105,6 +106,16 @@ def read_prediction(body: bytes) -> Reading | None:
     except msgspec.MsgspecError:
         return None
     return _reading(prediction.status, prediction.metrics.cost if prediction.metrics else _absent())
+
+
+def read_input(body: bytes) -> dict[str, Any] | None:
+    """Give the input that a poll's answer repeats; None where it has none."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    found = answer.get("input") if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def read_executions(body: bytes) -> list[Execution] | None:

@@ -53,7 +53,9 @@ class Eachlabs:
 
         Raises NotSent or OutcomeUnknown.
         """
-        sent = self._headers(headers, key, request_id)
+        # The body was read as JSON in UTF-8, and must be read as nothing else upstream.
+        typed = [(b"content-type", b"application/json"), *(pair for pair in headers if pair[0] != b"content-type")]
+        sent = self._headers(typed, key, request_id)
         request = Outgoing("POST", self._base + path, sent, body, answer_s, send_by)
         return await self._send("run" if path.endswith("/run") else "create", request)
 

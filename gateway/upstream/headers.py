@@ -25,6 +25,7 @@ _NEVER_SENT = HOP_BY_HOP | {
     b"authorization",
     b"cookie",
     b"content-length",
+    b"content-encoding",
     b"expect",
     b"idempotency-key",
     b"prefer",

@@ -110,3 +110,18 @@ async def test_a_client_that_hangs_up_has_its_create_recorded_all_the_same(
     await until(recorded)
     await acme.settled((await acme.executions())[0]["id"])
     assert await acme.spent() > (used, 0)
+
+
+async def test_a_key_that_a_client_writes_where_none_belongs_is_not_in_the_log(
+    tenant: Tenants, gateway: Gateway
+) -> None:
+    acme = tenant("acme")
+    await acme.ask("GET", f"/v1/prediction/{acme.secret}", headers={"X-Request-Id": acme.secret})
+
+    async def logged() -> bool:
+        return (
+            "elg_…" in gateway.said().encode().decode("unicode_escape", "ignore") or "elg_\\u2026" in gateway.said()
+        )
+
+    assert await until(logged, 5)
+    assert acme.secret not in gateway.said()

@@ -73,11 +73,11 @@ class World:
         assert isinstance(decision, Admitted)
         return order.id
 
-    async def send(self) -> str | None:
+    async def send(self, body: bytes = BODY) -> str | None:
         """Send a create; gives upstream's id, None where the answer is lost."""
         by = time.monotonic() + 5
         try:
-            answer = await self.upstream.create("/v1/prediction", BODY, [], "main", "req", by, 30)
+            answer = await self.upstream.create("/v1/prediction", body, [], "main", "req", by, 30)
         except (OutcomeUnknown, NotSent):
             return None
         return read_created(answer.body) if answer.status == 200 else None

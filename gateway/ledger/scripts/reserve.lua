@@ -1,6 +1,7 @@
 -- reserve: decides one create over everything, and holds its money. Checks all, then writes all.
 --
--- Request: id; at (the store's time as the worker reckons it); tenant, key, model, price, estimate, hold;
+-- Request: id; at (the store's time as the worker reckons it); tenant, key, model, price, input (its digest),
+--   estimate, hold;
 --   postings (id of the set of counters), scopes (list);
 --   counters: list of {key, scope, start, stop, expire_s (0: never)}, each once;
 --   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval};
@@ -130,7 +131,7 @@ redis.call('ZADD', upstream_log_key(chosen), at, req.id)
 redis.call('EXPIRE', upstream_log_key(chosen), 120)
 
 redis.call('HSET', record_key(req.id), 'state', 'held', 'tenant', req.tenant, 'key', req.key, 'model', req.model,
-  'price', req.price, 'estimate', req.estimate, 'hold', req.hold, 'upstream', chosen, 'admitted', at,
+  'price', req.price, 'input', req.input, 'estimate', req.estimate, 'hold', req.hold, 'upstream', chosen, 'admitted', at,
   'scopes', table.concat(req.scopes, '\n'), 'counters', table.concat(counters, '\n'),
   'rates', table.concat(given, '\n'), 'postings', req.postings)
 if req.idem then
