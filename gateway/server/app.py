@@ -108,7 +108,7 @@ class GatewayApp:
                 "ms": round(seconds * 1000, 2),
             }
             # A client may put its key into anything that it names; none is ever written down.
-            log.info(_KEY.sub("elg_…", json.dumps(line | scope["state"]["facts"])))
+            log.info(_KEY.sub("elg_***", json.dumps(line | scope["state"]["facts"])))
 
 
 class _Watched:
