@@ -119,9 +119,7 @@ async def test_a_key_that_a_client_writes_where_none_belongs_is_not_in_the_log(
     await acme.ask("GET", f"/v1/prediction/{acme.secret}", headers={"X-Request-Id": acme.secret})
 
     async def logged() -> bool:
-        return (
-            "elg_…" in gateway.said().encode().decode("unicode_escape", "ignore") or "elg_\\u2026" in gateway.said()
-        )
+        return "elg_***" in gateway.said()
 
     assert await until(logged, 5)
     assert acme.secret not in gateway.said()
