@@ -54,31 +54,59 @@ def resolve(
 ) -> Findings:
     """Assign executions (unclaimed ones, older than every create in flight) to doubts.
 
-    Doubts of one key with equal model, hold and input are interchangeable; executions that could belong to others too
-    are `puzzles`, unless `digests` (execution id → digest of its input) tells whose they are. Oldest first, so that a
-    listing read twice gives the same result. What is `withheld` is assigned to nobody, but a doubt that it could
-    belong to is not absent.
+    Given away is what is certain: an execution that could be of one doubt only, and a group of executions and doubts,
+    linked by what could be whose, in which all doubts are interchangeable (of one key, with equal model, hold and
+    input). Within a group the newest execution goes to the doubt that began last, which leaves the others to older
+    ones that are still to appear. What remains are `puzzles`, unless `digests` (execution id → digest of its input)
+    tells whose they are. What is `withheld` is assigned to nobody, but a doubt that it could belong to is not absent.
     """
-    open_doubts = sorted(doubts, key=lambda doubt: (doubt.from_us, doubt.reservation.id))
+    left = sorted(doubts, key=lambda doubt: (doubt.from_us, doubt.reservation.id))
+    pending = sorted(executions, key=lambda execution: (-execution.created_us, execution.id))
     matches: list[Match] = []
-    contested: set[str] = set()
-    puzzles: list[Execution] = []
-    for execution in sorted(executions, key=lambda e: (e.created_us, e.id)):
-        able = [doubt for doubt in open_doubts if could_be(doubt, execution)]
-        able = [each for each in able if each.reservation.input_digest == digests.get(execution.id)] or able
-        if len({_identity(doubt.reservation) for doubt in able}) == 1:
-            matches.append(Match(able[0].reservation, execution))
-            open_doubts.remove(able[0])
-        elif able:
-            contested.update(doubt.reservation.id for doubt in able)
-            puzzles.append(execution)
-    contested.update(doubt.reservation.id for doubt in open_doubts if any(could_be(doubt, e) for e in withheld))
+    found = True
+    while found:
+        found = False
+        groups = _groups(left, pending, digests)
+        for execution in tuple(pending):
+            able = _able(left, execution, digests)
+            if able and (len(able) == 1 or len(groups[able[-1].reservation.id]) == 1):
+                matches.append(Match(able[-1].reservation, execution))
+                left.remove(able[-1])
+                pending.remove(execution)
+                found = True
+    puzzles = [execution for execution in pending if _able(left, execution, digests)]
+    open_ends = [*puzzles, *withheld]
+    contested = {doubt.reservation.id for doubt in left if any(could_be(doubt, each) for each in open_ends)}
     return Findings(
         matches,
-        [doubt.reservation for doubt in open_doubts if doubt.reservation.id not in contested],
-        [doubt.reservation for doubt in open_doubts if doubt.reservation.id in contested],
+        [doubt.reservation for doubt in left if doubt.reservation.id not in contested],
+        [doubt.reservation for doubt in left if doubt.reservation.id in contested],
         puzzles,
     )
+
+
+def _groups(
+    doubts: Sequence[Doubt], executions: Sequence[Execution], digests: Mapping[str, str]
+) -> dict[str, set[tuple[str | int, ...]]]:
+    """Give, for each doubt, the identities in its group: of all doubts that executions link with it."""
+    groups = {doubt.reservation.id: {_identity(doubt.reservation)} for doubt in doubts}
+    members = {doubt.reservation.id: [doubt.reservation.id] for doubt in doubts}
+    for execution in executions:
+        first, *others = [doubt.reservation.id for doubt in _able(doubts, execution, digests)] or [""]
+        for other in others:
+            if members[first] is not members[other]:
+                members[first] += members[other]
+                groups[first] |= groups[other]
+                for each in members[other]:
+                    members[each], groups[each] = members[first], groups[first]
+    return groups
+
+
+def _able(doubts: Sequence[Doubt], execution: Execution, digests: Mapping[str, str]) -> list[Doubt]:
+    """Give the doubts that an execution could belong to, in order; where its input is known, those that asked for it."""
+    able = [doubt for doubt in doubts if could_be(doubt, execution)]
+    digest = digests.get(execution.id)
+    return [doubt for doubt in able if doubt.reservation.input_digest == digest] or able
 
 
 def could_be(doubt: Doubt, execution: Execution) -> bool:

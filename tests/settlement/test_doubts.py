@@ -30,7 +30,7 @@ def names(found: Findings) -> tuple[dict[str, str], list[str], list[str]]:
 def test_doubts_of_one_tenant_with_equal_model_and_hold_are_interchangeable() -> None:
     doubts = [doubt("b", 5), doubt("a", 0), doubt("c", 9)]
     found = resolve(doubts, [execution("y", 20), execution("x", 10)])
-    assert names(found) == ({"a": "x", "b": "y"}, ["c"], [])
+    assert names(found) == ({"c": "y", "b": "x"}, ["a"], [])
 
 
 def test_an_execution_that_could_be_either_tenants_is_neithers() -> None:
@@ -52,9 +52,27 @@ def test_another_model_proves_nothing() -> None:
     assert names(resolve([doubt("a")], [execution("x", 5, "other")])) == ({}, ["a"], [])
 
 
-def test_more_executions_than_doubts_leave_the_later_ones_to_nobody() -> None:
+def test_more_executions_than_doubts_leave_the_earlier_ones_to_nobody() -> None:
     executions = [execution("z", 7), execution("y", 6), execution("x", 5)]
-    assert names(resolve([doubt("a"), doubt("b", 1)], executions)) == ({"a": "x", "b": "y"}, [], [])
+    assert names(resolve([doubt("a"), doubt("b", 1)], executions)) == ({"b": "z", "a": "y"}, [], [])
+
+
+def test_an_execution_that_only_one_could_be_settles_whose_the_other_is() -> None:
+    doubts = [doubt("a", 0, "t"), doubt("b", 20, "s")]
+    assert names(resolve(doubts, [execution("x", 10), execution("y", 30)])) == ({"a": "x", "b": "y"}, [], [])
+
+
+def test_a_group_that_another_tenant_has_a_part_in_is_left_alone() -> None:
+    """The younger of two equal doubts ran, and the older one's execution has yet to appear in the list."""
+    doubts = [doubt("a", 0, "t"), doubt("b", 1, "s"), doubt("c", 30, "t")]
+    assert names(resolve(doubts, [execution("z", 35)])) == ({}, [], ["a", "b", "c"])
+    late = [execution("z", 35), execution("x", 5)]
+    assert names(resolve(doubts, late)) == ({}, [], ["a", "b", "c"])
+
+
+def test_the_newest_goes_to_the_doubt_that_began_last() -> None:
+    doubts = [doubt("a", 0), doubt("c", 30), doubt("b", 1, "s", model="n")]
+    assert names(resolve(doubts, [execution("z", 35)])) == ({"c": "z"}, ["a", "b"], [])
 
 
 def test_one_tenants_own_span_is_enough_to_tell_it_from_another() -> None:
