@@ -103,7 +103,7 @@ def _groups(
 
 
 def _able(doubts: Sequence[Doubt], execution: Execution, digests: Mapping[str, str]) -> list[Doubt]:
-    """Give the doubts that an execution could belong to, in order; where its input is known, those that asked for it."""
+    """Give the doubts that an execution could belong to, in order; with a known input, those that asked for it."""
     able = [doubt for doubt in doubts if could_be(doubt, execution)]
     digest = digests.get(execution.id)
     return [doubt for doubt in able if doubt.reservation.input_digest == digest] or able

@@ -1,0 +1,36 @@
+"""The store's content, read at one moment for the invariants."""
+
+from typing import Any
+
+from redis import Redis
+
+from simulation.invariants import Content
+
+PREFIX = "{up}"
+
+
+def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
+    """Read every index, slot list and record."""
+    names = sorted(name.decode() for name in redis.keys(f"{PREFIX}:*"))
+    slots = [name for name in names if name.startswith(f"{PREFIX}:s:")]
+    keys = [name for name in names if name.startswith(f"{PREFIX}:us:")]
+    records = [name for name in names if name.startswith(f"{PREFIX}:r:")]
+    pipeline: Any = redis.pipeline(transaction=False)
+    indexes = ("live", "held", "doubt", "due")
+    for index in indexes:
+        pipeline.zrange(f"{PREFIX}:{index}", 0, -1)
+    for name in (*slots, *keys):
+        pipeline.zrange(name, 0, -1, withscores=True)
+    for name in records:
+        pipeline.hgetall(name)
+    found = iter(pipeline.execute())
+    sets = [{each.decode() for each in next(found)} for _ in indexes]
+    members = {name: {id_.decode(): score for id_, score in next(found)} for name in (*slots, *keys)}
+    kept = {name: {k.decode(): v.decode("latin-1") for k, v in next(found).items()} for name in records}
+    return Content(
+        now_us,
+        *sets,
+        {name[len(f"{PREFIX}:s:") :]: members[name] for name in slots},
+        {name[len(f"{PREFIX}:us:") :]: members[name] for name in keys},
+        {name[len(f"{PREFIX}:r:") :]: record for name, record in kept.items()},
+    )

@@ -1,0 +1,378 @@
+"""The invariants as code: after every step of the store, now and then over its whole content, and at the end.
+
+`Witness.observe` sees each script in the order in which the store ran it, with its request, its reply, the journal
+entries that it wrote and how much it wrote at all; it keeps a `Reference` and compares. A broken invariant raises
+`Violation`, whose first word names it: see the table in `NAMES`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from simulation.reference import WAYS, Correction, Held, Idem, Rate, Reference, Share
+
+NAMES = MappingProxyType(
+    {
+        "limit": "1: no enforced limit is passed at an admission, and none refuses wrongly",
+        "sums": "2: held = Σ live holds, charged = Σ costs + corrections, in every scope and window",
+        "slots": "3: slots taken = live reservations that hold one, and none is kept by an ended one",
+        "journal": "4: dense, one entry for each change and none without",
+        "audit": "4: checkpoint + fold(journal) = counters, by the gateway's own auditor",
+        "life": "5: one beginning, at most one end, only the ways of the table",
+        "sent": "6: a create is sent once, after its durable hold, by the key that was reserved",
+        "bill": "7: after quiet, charged = upstream's bill, assumptions apart",
+        "upstream": "8: never more than N creates in 60 s nor C in flight, as upstream sees it",
+        "repeat": "9: refusals and repeats change nothing; an Idempotency-Key runs once",
+        "quiet": "11: every live reservation ends, and nothing is left of it",
+        "fault": "no request or round ends in an unforeseen error",
+    }
+)
+
+
+#: What `settlement.doubts` is known to do wrong where doubts overlap; both are counted and told, and fail `--strict`:
+#: a doubt is given the execution of an equal one; that one's own is left over, and looks like a third one's, or its
+#: doubt looks absent.
+GAPS = (
+    "a doubt was given another tenant's execution",
+    "a doubt was released, or given another's, and its own is nobody's",
+)
+
+
+class Violation(BaseException):
+    """An invariant is broken; no Exception, so that nothing under test takes it for a fault of store or upstream."""
+
+
+def check(name: str, holds: object, *facts: object) -> None:
+    if not holds:
+        raise Violation(f"{name} ({NAMES[name]}): {' '.join(map(str, facts))}")
+
+
+class Witness:
+    """Checks every script against the reference, and takes over what it did."""
+
+    def __init__(self) -> None:
+        self.ref = Reference()
+
+    def observe(
+        self, verb: str, req: Mapping[str, Any], blobs: Sequence[bytes], reply: Sequence[Any], wrote: "Wrote"
+    ) -> None:
+        """Check one script that ran."""
+        at = max(wrote.now, self.ref.clock)
+        what = reply[0].decode()
+        check("journal", int(reply[1]) == at, verb, "says it is", reply[1], "and it is", at)
+        decide = getattr(self, f"_{verb}", None)
+        fact = decide(req, blobs, what, list(reply[2:]), at) if decide else None
+        self._journal(verb, fact, wrote, at)
+        if fact is None and what != "buried" and verb not in ("seed", "claim", "absent"):
+            check("repeat", not wrote.writes, verb, "answered", what, "and wrote", wrote.writes, "times")
+
+    def _journal(self, verb: str, fact: Sequence[Any] | None, wrote: "Wrote", at: int) -> None:
+        expected = [] if fact is None else [(self.ref.sequence + 1, verb, at, list(fact))]
+        found = [(e.sequence, e.event, e.at, [e.id, *e.data[: len(fact or [0]) - 1]]) for e in wrote.entries]
+        check("journal", found == expected, verb, "wrote", found, "and not", expected)
+        self.ref.sequence += len(expected)
+        self.ref.clock = at if expected else self.ref.clock
+
+    def _reserve(
+        self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int
+    ) -> Sequence[Any] | None:
+        ref = self.ref
+        late = at - req["at"] > req["late_us"]
+        check("repeat", (what == "late") == late, "a reserve of", req["at"], "at", at, "answered", what)
+        known = ref.all[req["id"]].state if req["id"] in ref.all else ""
+        known = known or ("released" if ref.graves.get(req["id"], 0) > at else "")
+        if late or known:
+            check("life", late or (what, rest[0].decode()) == ("known", known), req["id"], "is", known, "got", what)
+            return None
+        if self._idempotent(req, what, rest):
+            return None
+        over = any(not c["start"] <= at < c["stop"] for c in req["counters"])
+        check("limit", (what == "window") == over, "windows", req["counters"], "at", at, "answered", what)
+        if what in ("window", "unseeded"):
+            return None
+        refused = self._checks(req, rest[0] if what == "refused" else rest[1], what, at)
+        check("limit", (what == "refused") == refused, req["id"], "answered", what, rest, "for", req)
+        return None if refused else self._choose(req, what, rest, at)
+
+    def _idempotent(self, req: Mapping[str, Any], what: str, rest: list[Any]) -> bool:
+        """Check what is answered to a key that was seen before; returns whether it was."""
+        first = self.ref.idems.get(req["idem"][0]) if req["idem"] else None
+        words = ("mismatch", "answered", "pending", "doubted")
+        if first is None:
+            check("repeat", what not in words, req["id"], "has no first create, but got", what)
+            return False
+        state = self.ref.all[first.id].state
+        right = "pending" if state == "held" else "doubted"
+        if first.fingerprint != req["idem"][1]:
+            right = "mismatch"
+        elif first.status:
+            right = "answered"
+            check("repeat", what == right and rest[2] == first.body, first, "is repeated as", what, rest)
+        check("repeat", what == right, first, "whose first is", state, "got", what, "and not", right)
+        check("repeat", what == "mismatch" or rest[0].decode() == first.id, first, "got", rest)
+        return True
+
+    def _checks(self, req: Mapping[str, Any], found: Sequence[Sequence[int]], what: str, at: int) -> bool:
+        """Compare what each limit was said to have used with the reference; returns whether one must refuse."""
+        added = what == "admitted" and not req["dry"]
+        refused = False
+        for (kind, enforced, amount, place, interval), shown in zip(req["checks"], found, strict=True):
+            violated, used, held = bool(shown[0]), shown[1], shown[2]
+            if kind == "rate":
+                right = self._rate(amount, place, interval, shown, added, at)
+            elif kind == "concurrency":
+                taken = self.ref.slots(place, at)
+                check("slots", used == taken + added, place, "takes", taken, "slots and shows", used, "at", at)
+                right = taken + 1 > amount
+            else:
+                c = req["counters"][place - 1]
+                sums = self.ref.sums(c["scope"], c["start"], c["stop"])
+                if kind == "budget":
+                    exact = (used, held) == (sums.charged, sums.held + added * req["hold"])
+                    right = sums.charged + sums.held + req["hold"] > amount
+                else:
+                    exact, right = used == sums.predictions + added, sums.predictions + 1 > amount
+                check("sums", exact, c["key"], "shows", shown, "and should", sums, "with", added and req["hold"])
+            check("limit", violated == right, kind, amount, "at", place, "shows", shown)
+            refused = refused or bool(right and enforced)
+        return refused
+
+    def _rate(self, burst: int, clock: str, interval: int, shown: Sequence[int], added: bool, at: int) -> bool:
+        """Check a rate against a bucket of our own, and what any bucket must keep; tells if it is violated."""
+        rate = self.ref.rates.get(clock)
+        if rate is None or (rate.burst, rate.interval) != (burst, interval):
+            rate = Rate(burst, interval, at, rate.empty if rate else 0, rate.back if rate else 0)
+            self.ref.rates[clock] = rate
+        empty = max(rate.empty, at)
+        wait, used = empty - at - interval * (burst - 1), -(-(empty - at) // interval)
+        right = [int(wait > 0), used + added, 0, max(wait, 0)]
+        check("limit", list(shown) == right, "the rate", clock, "shows", shown, "and should", right)
+        if wait <= 0:
+            admitted = [r for r in self.ref.all.values() if any(s.clock == clock for s in r.shares)]
+            stayed = [r.admitted for r in admitted if r.admitted >= rate.since and r.state != "released"]
+            for back, first in enumerate(reversed(stayed), 2):
+                fits = back * interval <= burst * interval + (at - first) + back  # a microsecond each for rounding
+                check("limit", fits, "the rate", clock, "admits", back, "in", at - first, "µs with burst", burst)
+        return wait > 0
+
+    def _shares(self, req: Mapping[str, Any], found: Sequence[Sequence[int]], at: int) -> tuple[Share, ...]:
+        """Fill the buckets of an admitted create."""
+        shares = []
+        for (kind, _, _, clock, interval), shown in zip(req["checks"], found, strict=True):
+            if kind == "rate" and not shown[0]:
+                rate = self.ref.rates[clock]
+                rate.empty = max(rate.empty, at) + interval
+                shares.append(Share(clock, interval, rate.empty + rate.back))
+        return tuple(shares)
+
+    def _give_back(self, held: Held, at: int) -> None:
+        """Take the undrained part of a released create out of its buckets."""
+        for clock, interval, stop in held.shares:
+            rate = self.ref.rates[clock]
+            left = min(interval, stop - rate.back - at)
+            if left > 0:
+                rate.empty, rate.back = rate.empty - left, rate.back + left
+
+    def _choose(self, req: Mapping[str, Any], what: str, rest: list[Any], at: int) -> Sequence[Any] | None:
+        """Check the choice of an upstream key, and begin the reservation."""
+        keys = {k: self.ref.ready(k, rate, slots, req["send_us"], at) for k, rate, slots in req["upstream"]}
+        able = {key: free for key, (free, wait) in keys.items() if not wait and free > 0}
+        if what == "busy":
+            check("upstream", not able, "it is said to be busy, but there is", keys)
+            return None
+        check("limit", what == "admitted", req["id"], "got", what)
+        upstream = rest[0].decode()
+        best = upstream in able and able[upstream] == max(able.values())
+        check("upstream", best, upstream, "is chosen of", keys)
+        if req["dry"]:
+            return None
+        idem = req["idem"]
+        who = (req["id"], req["tenant"], req["key"], req["model"], req["estimate"], req["hold"])
+        where = (at, tuple(req["scopes"]), upstream, at + req["slot_us"])
+        self.ref.add(Held(*who, *where, self._shares(req, rest[1], at), idem[0] if idem else None))
+        if idem:
+            self.ref.idems[idem[0]] = Idem(req["id"], idem[1])
+        names = ("id", "tenant", "key", "model", "price", "estimate", "hold", "postings")
+        return [req[name] for name in names]
+
+    def _step(self, event: str, req: Mapping[str, Any], what: str) -> Held | None:
+        """Take the way of the table; None where there is none, which the reply must say."""
+        held = self.ref.all.get(req["id"])
+        if held is None:
+            check("life", what == "unknown", event, "of an unknown", req["id"], "answered", what)
+            return None
+        to = WAYS.get((held.state, event))
+        if to is None:
+            check("life", what == "no_way", event, "of", held, "answered", what)
+            return None
+        check("life", what == "done", event, "of", held, "answered", what)
+        held.state = to
+        return held
+
+    def _confirm(self, req: Mapping[str, Any], blobs: Sequence[bytes], what: str, *_: object) -> Sequence[Any] | None:
+        held, prediction = self.ref.all.get(req["id"]), req["prediction"]
+        if held and (held.state, "confirm") in WAYS and prediction in self.ref.owners:
+            check("life", what == "taken", prediction, "is another's, but", held, "got it")
+            return None
+        held = self._step("confirm", req, what)
+        if held is None:
+            return None
+        self.ref.owners[prediction], held.prediction = held.id, prediction
+        if held.idem and req["status"]:
+            first = self.ref.idems[held.idem]
+            first.status, first.body = req["status"], blobs[0]
+        return [held.id, prediction]
+
+    def _doubt(self, req: Mapping[str, Any], _: object, what: str, *__: object) -> Sequence[Any] | None:
+        held = self._step("doubt", req, what)
+        if held is not None:
+            held.doubted = True
+        return None if held is None else [held.id, req["reason"]]
+
+    def _finish(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Sequence[Any] | None:
+        held = self._step("finish", req, what)
+        first = held is not None and not held.finished
+        if held is not None and first:
+            held.finished = at
+        known = self.ref.all.get(req["id"])
+        check("life", int(rest[1]) == (known.finished if known else 0), known, "finished at", rest[1])
+        return [req["id"], req["status"]] if first else None
+
+    def _settle(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Sequence[Any] | None:
+        held = self._step("settle", req, what)
+        if held is not None:
+            held.cost = held.settled_at_first = req["cost"]
+            held.how = "overrun" if req["cost"] > held.hold else req["how"]
+            held.finished = held.finished or at
+        known = self.ref.all.get(req["id"])
+        right = (known.cost, known.how) if known else (0, "")
+        check("life", (int(rest[1]), rest[2].decode()) == right, "settle answered", rest, "for", known)
+        return None if held is None else [held.id, held.cost, held.how, held.tenant, held.key, held.model, held.hold]
+
+    def _correct(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Sequence[Any] | None:
+        held = self.ref.all[req["id"]]
+        due = held.how == "assumed" and req["cost"] != held.cost
+        check("life", (what in ("done", "window")) == due, "a correction of", held, "answered", what)
+        if what != "done":
+            return None
+        more = req["cost"] - held.cost
+        self.ref.corrections.append(Correction(held.scopes, at if more > 0 else held.admitted, more))
+        held.cost, held.how = req["cost"], "late"
+        return [held.id, more, held.cost, held.tenant]
+
+    def _release(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Sequence[Any] | None:
+        if req["id"] not in self.ref.all:
+            buried = self.ref.graves.get(req["id"], 0) > at
+            check("life", what == ("no_way" if buried else "buried"), "release of unknown", req["id"], "got", what)
+            if not buried:
+                self.ref.graves[req["id"]] = at + req["grave_s"] * 1_000_000
+            return None
+        held = self._step("release", req, what)
+        if held is None:
+            return None
+        held.unsent, held.how, held.reason = not req["sent"], "released", req["reason"]
+        self._give_back(held, at)
+        if held.idem:
+            del self.ref.idems[held.idem]
+        return [held.id, req["reason"], held.tenant, held.key, held.model, held.hold, held.estimate, held.admitted]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A journal entry as the store has it."""
+
+    sequence: int
+    event: str
+    at: int
+    id: str
+    data: list[Any]
+
+
+class Wrote(msgspec.Struct, frozen=True):
+    """What a script did beside its reply: at which store time, how many writes, which journal entries."""
+
+    now: int
+    writes: int
+    entries: list[Line]
+
+
+class Content(msgspec.Struct, frozen=True):
+    """The store's indexes and counters, read at one moment."""
+
+    now: int
+    live: set[str]
+    held: set[str]
+    doubt: set[str]
+    due: set[str]
+    slots: dict[str, dict[str, float]]
+    upstream_slots: dict[str, dict[str, float]]
+    records: dict[str, dict[str, str]]
+
+
+def check_content(ref: Reference, content: Content) -> None:
+    """Compare the store's indexes and records with the reference."""
+
+    def ids(*states: str) -> set[str]:
+        return {each.id for each in ref.all.values() if each.state in states}
+
+    live = ids("held", "running", "in_doubt")
+    check("sums", content.live == live, "live differs by", content.live ^ live)
+    check("sums", content.held == ids("held"), "held differs by", content.held ^ ids("held"))
+    check("sums", content.doubt == ids("in_doubt"), "doubt differs by", content.doubt ^ ids("in_doubt"))
+    check("quiet", content.due == live, "due differs from live by", content.due ^ live)
+    at = max(content.now, ref.clock)
+    for name, lists, by in (("scope", content.slots, ref.by_scope), ("key", content.upstream_slots, ref.by_key)):
+        for place, members in lists.items():
+            taken = {id_ for id_, until in members.items() if until > at}
+            right = {each.id for each in by[place] if each.in_slot(at)}
+            check("slots", taken == right, name, place, "differs by", taken ^ right)
+            check("slots", set(members) <= live, name, place, "keeps slots of the ended", set(members) - live)
+    for held in ref.all.values():
+        check_record(held, content.records.get(held.id, {}))
+
+
+def check_record(held: Held, record: Mapping[str, str]) -> None:
+    """Compare one record."""
+    right = {"state": held.state, "hold": str(held.hold), "upstream": held.upstream}
+    right |= {"prediction": held.prediction} if held.prediction else {}
+    right |= {} if held.live else {"cost": str(held.cost), "how": held.how}
+    check("life", right.items() <= record.items(), held, "is kept as", record)
+    left = {"counters", "scopes", "rates"} & record.keys()
+    check("quiet", held.live or not left, held, "has ended and still keeps", left)
+
+
+def check_quiet(ref: Reference) -> None:
+    """After quiet nothing is live."""
+    live = [each for each in ref.all.values() if each.live]
+    check("quiet", not live, len(live), "are still live, such as", live[:2])
+
+
+def check_bill(ref: Reference, executions: Iterable[Any], owner_of: Callable[[Any], str]) -> list[str]:
+    """Compare every charge with upstream's bill; what was assumed must have been in need of it.
+
+    `owner_of` tells the reservation that a run was truly sent for. Returns the known gaps: see `GAPS`.
+    """
+    ran, gaps = {each.id: each for each in executions}, []
+    for held in ref.all.values():
+        run = ran.get(held.prediction)
+        check("bill", not held.prediction or run, held, "has a prediction that upstream never made")
+        if run is None:
+            alone = held.state == "released" or (held.how == "assumed" and held.cost == held.estimate)
+            check("bill", alone, held, "is charged, but nothing ran")
+            continue
+        own = ref.all[owner_of(run)]
+        if (own.tenant, own.model) != (held.tenant, held.model):
+            check("bill", held.doubted and own.doubted and own.model == held.model, held, "was given", run)
+            gaps.append(GAPS[0])
+        if held.how == "assumed":
+            needed = held.cost == held.estimate and (not run.stated or run.cost == held.cost)
+            check("bill", needed, held, "was assumed, but upstream states", run)
+        else:
+            check("bill", held.cost == run.cost and run.ended, held, "is charged for", run)
+    for run in ran.values():
+        own = ref.all[owner_of(run)]
+        if run.id not in ref.owners and own.how != "assumed":  # it was contested until the horizon
+            check("bill", own.doubted, run, "ran and nobody was charged for", own)
+            gaps.append(GAPS[1])
+    return gaps

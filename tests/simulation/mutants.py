@@ -1,0 +1,112 @@
+"""Mutants: bugs planted into the scripts, each of which some invariant must catch. `make simulate-mutants` prints the
+table of what caught which; a mutant that lives is told."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from redis import Redis
+
+from gateway.ledger.scripts import Script, _script
+from simulation.invariants import Violation
+from simulation.server import running_server
+from simulation.simulator import simulate
+from simulation.store import SCRIPTS
+
+SEEDS = range(16)
+
+
+class Mutant(NamedTuple):
+    """A text of some verbs (all, if it is of the shared part) and what stands there instead."""
+
+    name: str
+    verbs: tuple[str, ...]
+    old: str
+    new: str
+
+
+def _of(name: str, verbs: str, old: str, new: str = "") -> Mutant:
+    return Mutant(name, tuple(verbs.split()) if verbs else tuple(SCRIPTS), old, new)
+
+
+MUTANTS = (
+    _of("a budget is not checked", "reserve", "return charged + held + req.hold > amount", "return false"),
+    _of("a budget forgets what is held", "reserve", "charged + held + req.hold >", "charged + req.hold >"),
+    _of("a count is one too many", "reserve", "return n + 1 > amount", "return n > amount"),
+    _of("concurrency is not checked", "reserve", "return taken + 1 > amount", "return false"),
+    _of("a rate is not checked", "reserve", "return wait > 0, math", "return false, math"),
+    _of("a rate has no burst", "reserve", "interval * (amount - 1)", "0"),
+    _of("an upstream key's rate is not kept", "reserve", "if ready == 0 and free", "if free"),
+    _of("an upstream key's slots are not kept", "reserve", "and free > most", ""),
+    _of("a window that is over counts", "reserve", "at < counter.start or at >= counter.stop", "false"),
+    _of("a counter that is behind counts", "reserve", "~= number or", "~= number and false or"),
+    _of("a late reserve holds", "reserve", "at - req.at > req.late_us", "false"),
+    _of("a tombstone is dropped", "release",
+        "redis.call('HSET', record_key(req.id), 'state', 'released', 'ended', at)"),
+    _of("a known id is reserved again", "reserve", "if known[1] then", "if false then"),
+    _of("an Idempotency-Key is forgotten", "reserve", "if first[1] then", "if false then"),
+    _of("a released attempt is remembered", "release", "if r.idem then redis.call('DEL', r.idem) end"),
+    _of("a refusal writes", "reserve", "if refused then return",
+        "if refused then redis.call('HSET', scope_key(req.scopes[1]), 'at', at) return"),
+    _of("settle is not idempotent", "settle", "':settle']", "':settle'] or r.state == 'settled' and r.state"),
+    _of("a running one is released", "release", "':release']", "':release'] or r.state == 'running' and 'released'"),
+    _of("a prediction has two owners", "confirm", "redis.call('SET', owner, req.id, 'NX')",
+        "redis.call('SET', owner, req.id)"),
+    _of("slots are not freed at the end", "settle release", "  free_slots(id, r)\n"),
+    _of("slots are not freed when seen to end", "finish", "free_slots(req.id, r)"),
+    _of("the due time stays", "settle release", "':live', ':due', ':held'", "':live', ':held'"),
+    _of("the doubt stays in its index", "confirm", "redis.call('ZREM', prefix .. ':doubt', req.id)"),
+    _of("a hold stays", "settle", "redis.call('HINCRBY', counter, 'h', 0 - tonumber(r.hold))", ""),
+    _of("a cost is not counted", "settle", "if cost ~= 0 then", "if false then"),
+    _of("a release keeps its count", "release", "'released', 0, -1)", "'released', 0, 0)"),
+    _of("a rate is given back wholly", "release", "math.min(tonumber(interval), tonumber(stop) - back - at)",
+        "tonumber(interval)"),
+    _of("an upstream key's rate is given back", "release", "if not req.sent then", "if true then"),
+    _of("settle writes no journal", "settle", "journal(at, 'settle', req.id,", "local _ = (function() end)("),
+    _of("a doubt writes no journal", "doubt", "journal(at, 'doubt', req.id, { req.reason })"),
+    _of("a correction is made twice", "correct", "if r.how ~= 'assumed' or req.cost == cost then", "if false then"),
+    _of("a correction is not posted", "correct", "redis.call('HINCRBY', c.key, 'c', more)"),
+    _of("a new limit forgets what is held", "seed", "c.h = c.h + tonumber(r.hold)"),
+    _of("a new limit forgets the past", "seed", "c.c, c.n = c.c + charge, c.n + count"),
+    _of("live holds do not post to a new limit", "seed",
+        "if not posts[c.key] then r.counters = r.counters .. '\\n' .. c.key end"),
+    _of("time runs backwards", "",
+        "math.max(store_time(), tonumber(redis.call('GET', prefix .. ':clock') or '0'))", "store_time()"),
+)  # fmt: skip
+
+
+def planted(mutant: Mutant) -> Mapping[str, Script]:
+    """Give the scripts with a mutant in them."""
+    scripts = dict(SCRIPTS)
+    for verb in mutant.verbs:
+        text = scripts[verb].text.decode()
+        if mutant.old not in text:
+            raise LookupError(f"{mutant.name}: {verb} has no {mutant.old!r} any more")
+        scripts[verb] = _script(verb, text.replace(mutant.old, mutant.new))
+    return scripts
+
+
+def caught_by(mutant: Mutant, redis: "Redis[bytes]", seeds: Iterable[int] = SEEDS) -> tuple[int, str] | None:
+    """Run the seeds until one fails; gives it and the name of the invariant, or None for a mutant that lives."""
+    scripts = planted(mutant)
+    for seed in seeds:
+        try:
+            simulate(seed, redis, scripts, busy_s=250)
+        except Violation as violation:
+            return seed, str(violation).partition(" ")[0]
+    return None
+
+
+def main() -> int:
+    alive = 0
+    with running_server() as redis:
+        for mutant in MUTANTS:
+            caught = caught_by(mutant, redis)
+            alive += caught is None
+            print(f"{mutant.name:45} {'LIVES' if caught is None else f'{caught[1]} (seed {caught[0]})'}", flush=True)
+    print(f"{len(MUTANTS) - alive} of {len(MUTANTS)} caught")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Policies under simulation: one family of tenants, whose limits change at random and often."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.policy import Policy, load_policy
+from gateway.policy.keys import digest
+from simulation.chaos import Chaos
+
+PRICES = {"m-cheap": 1_000_000, "m-odd": 1_234_567, "m-dear": 7_000_000}
+#: Model → (usual, longest) seconds of a run.
+TIMES = {"m-cheap": (2, 60), "m-odd": (5, 120), "m-dear": (10, 180)}
+TENANTS = {"house": None, "acme": "house", "beta": "house", "solo": None}
+SECRETS = {(tenant, key): f"secret-of-{tenant}-{key}" for tenant in TENANTS for key in ("web", "app")}
+KEYS = ("first", "second")
+IN_DOUBT_HOURS = 0.12
+_ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
+_WINDOWS = ("minute", "hour", "day", "week", "month", "year", "total")
+
+
+@dataclass
+class Policies:
+    """Draws policies; upstream's real bounds of each key stay, and a policy states those or narrower ones."""
+
+    chaos: Chaos
+    bounds: dict[str, tuple[int, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        chance = self.chaos.random
+        self.bounds = {key: (chance.choice((10, 30, 100)), chance.choice((4, 10, 30))) for key in KEYS}
+
+    def draw(self) -> Policy:
+        """Draw a policy, as a folder that is loaded."""
+        with tempfile.TemporaryDirectory(prefix="policy-") as folder:
+            Path(folder, "policy.toml").write_text("\n".join(self._lines()), "utf-8")
+            return load_policy(Path(folder))
+
+    def _lines(self) -> Iterable[str]:
+        chance = self.chaos.random
+        yield from _table("account", id="up", base_url="http://up.test", in_doubt_hours=IN_DOUBT_HOURS)
+        for key, (per_minute, concurrent) in self.bounds.items():
+            narrow = chance.random() < 0.2
+            bounds = {"creates_per_minute": per_minute // (1 + narrow), "concurrent": concurrent // (1 + narrow)}
+            yield from _table("account.key", id=key, secret_env=f"KEY_{key}", **bounds)
+        yield from self._limits("account.limit", 4)
+        for slug, usd in PRICES.items():
+            usual, longest = TIMES[slug]
+            times = {"usual_run_seconds": usual, "max_run_seconds": longest}
+            yield from _table("model", slug=slug, price_version="1", **times)
+            yield from ("[model.price]", 'kind = "fixed"', f'usd = "{usd / 10**8:.8f}"')
+        for tenant, parent in TENANTS.items():
+            above = {"parent": chance.choice(("house", "solo"))} if parent else {"account": "up"}
+            yield from _table("tenant", id=tenant, timezone=chance.choice(_ZONES), **above)
+            yield from self._limits("tenant.limit", 2)
+            for key in ("web", "app"):
+                yield from _table("tenant.key", id=key, sha256=digest(SECRETS[tenant, key]).hex())
+                if chance.random() < 0.3:
+                    yield from self._limits("tenant.key.limit", 1)
+
+    def _limits(self, table: str, size: float) -> Iterable[str]:
+        chance = self.chaos.random
+        for window in _WINDOWS:
+            mode = chance.choice(("enforce", "enforce", "enforce", "shadow"))
+            if chance.random() < 0.12:
+                usd = f"{chance.choice((0.1, 0.5, 1.0, 2.0, 5.0)) * size:.2f}"
+                yield from _table(table, kind="budget", window=window, usd=usd, mode=mode)
+            if chance.random() < 0.08:
+                most = int(chance.choice((3, 10, 40, 100)) * size)
+                yield from _table(table, kind="count", window=window, max=most, mode=mode)
+        if chance.random() < 0.25:
+            rate = {chance.choice(("per_minute", "per_second")): chance.choice((6, 20, 60))}
+            yield from _table(table, kind="rate", burst=chance.choice((1, 3, 8)), **rate)
+        if chance.random() < 0.25:
+            yield from _table(table, kind="concurrency", max=int(chance.choice((1, 4, 8)) * size))
+
+
+def _table(name: str, **fields: Any) -> Iterable[str]:
+    yield f"[[{name}]]"
+    for field_, value in fields.items():
+        yield f"{field_} = " + (f'"{value}"' if isinstance(value, str) else str(value))

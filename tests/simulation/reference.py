@@ -1,0 +1,140 @@
+"""The reference: what the ledger should hold, kept in plain Python beside it. It knows nothing of the scripts."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+#: A reservation's life, written down a second time on purpose.
+WAYS = {
+    ("held", "confirm"): "running",
+    ("held", "doubt"): "in_doubt",
+    ("held", "release"): "released",
+    ("running", "finish"): "running",
+    ("running", "settle"): "settled",
+    ("in_doubt", "confirm"): "running",
+    ("in_doubt", "settle"): "settled",
+    ("in_doubt", "release"): "released",
+}
+LIVE = frozenset(("held", "running", "in_doubt"))
+
+
+@dataclass
+class Held:
+    """One reservation; times in microseconds, money in units."""
+
+    id: str
+    tenant: str
+    key: str
+    model: str
+    estimate: int
+    hold: int
+    admitted: int
+    scopes: tuple[str, ...]
+    upstream: str
+    slot_until: int
+    shares: tuple["Share", ...]
+    idem: str | None
+    state: str = "held"
+    cost: int = 0
+    settled_at_first: int = 0
+    how: str = ""
+    prediction: str = ""
+    finished: int = 0
+    unsent: bool = False
+    doubted: bool = False
+    reason: str = ""
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE
+
+    def in_slot(self, at: int) -> bool:
+        return self.live and not self.finished and self.slot_until > at
+
+
+class Share(NamedTuple):
+    """What a create took of a rate's bucket: its length, and where it ends counted with all that was given back."""
+
+    clock: str
+    interval: int
+    stop: int
+
+
+class Correction(NamedTuple):
+    """A difference that was posted after the end, at a time."""
+
+    scopes: tuple[str, ...]
+    at: int
+    more: int
+
+
+@dataclass
+class Idem:
+    """What is known of an Idempotency-Key."""
+
+    id: str
+    fingerprint: str
+    status: int = 0
+    body: bytes = b""
+
+
+@dataclass
+class Rate:
+    """A rate's clock: since when it has its numbers, when its bucket is empty, all that was given back."""
+
+    burst: int
+    interval: int
+    since: int
+    empty: int = 0
+    back: int = 0
+
+
+class Sums(NamedTuple):
+    """What a counter should show."""
+
+    charged: int
+    held: int
+    predictions: int
+
+
+@dataclass
+class Reference:
+    """Every reservation that was ever admitted, and the sums over them."""
+
+    all: dict[str, Held] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    idems: dict[str, Idem] = field(default_factory=dict)
+    graves: dict[str, int] = field(default_factory=dict)
+    rates: dict[str, Rate] = field(default_factory=dict)
+    corrections: list[Correction] = field(default_factory=list)
+    clock: int = 0
+    sequence: int = 0
+    by_scope: defaultdict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
+    by_key: defaultdict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, held: Held) -> None:
+        self.all[held.id] = held
+        self.by_key[held.upstream].append(held)
+        for scope in held.scopes:
+            self.by_scope[scope].append(held)
+
+    def sums(self, scope: str, start: int, stop: int) -> Sums:
+        charged = held = predictions = 0
+        for each in reversed(self.by_scope[scope]):
+            if each.admitted < start:
+                break
+            if each.admitted < stop:
+                charged += each.settled_at_first
+                held += each.hold if each.live else 0
+                predictions += each.state != "released"
+        more = sum(c.more for c in self.corrections if scope in c.scopes and start <= c.at < stop)
+        return Sums(charged + more, held, predictions)
+
+    def slots(self, scope: str, at: int) -> int:
+        return sum(each.in_slot(at) for each in self.by_scope[scope])
+
+    def ready(self, key: str, per_minute: int, slots: int, send_us: int, at: int) -> tuple[int, int]:
+        """Give (free slots, wait) of an upstream key."""
+        log = [each.admitted for each in self.by_key[key] if not each.unsent]
+        wait = max(log[-per_minute] + 60_000_000 + send_us - at, 0) if len(log) >= per_minute else 0
+        return slots - sum(each.in_slot(at) for each in self.by_key[key]), wait

@@ -1,0 +1,277 @@
+"""The simulator: one seed, one world, from its first create to the quiet after the last."""
+
+import asyncio
+import itertools
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+
+from redis import Redis
+
+from gateway.domain.errors import Refused
+from gateway.ledger.audit import Auditor
+from gateway.ledger.scripts import Script
+from gateway.ledger.store import LedgerUnavailable, Store
+from simulation.chaos import Chaos
+from simulation.clients import Clients
+from simulation.content import read_content
+from simulation.invariants import Violation, check, check_bill, check_content, check_quiet
+from simulation.noise import Noise
+from simulation.policies import IN_DOUBT_HOURS, KEYS, PRICES, TIMES, Policies
+from simulation.store import SCRIPTS, SimClient, SimServer
+from simulation.upstream import Run, SimUpstream, SimWire
+from simulation.virtual_time import VirtualLoop, simulated_time
+from simulation.workers import Worker, make_task
+
+#: Instants at which windows end: a month, a leap day, a year, and clocks that change.
+TURNS = (
+    "2030-03-31T22:00",
+    "2028-02-29T23:59",
+    "2030-12-31T23:59",
+    "2030-03-31T01:00",
+    "2030-11-03T06:00",
+    "2030-06-15T18:30",
+)
+QUIET_S = IN_DOUBT_HOURS * 3600 + 300 + 120
+CHECK_EVERY = 150
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run did; `digest` is of every script's time, verb and reply, in order."""
+
+    seed: int
+    simulated_s: float
+    scripts: int
+    admitted: int
+    digest: str
+    hits: dict[str, int]
+    statuses: dict[int, int]
+    ends: dict[str, int]
+    gaps: list[str]
+
+
+class _Faults(logging.Handler):
+    """Collects what the gateway logs as an unforeseen error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and not isinstance(record.exc_info[1], asyncio.CancelledError):
+            self.found.append(self.format(record))
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, seed: int, redis: "Redis[bytes]", scripts: Mapping[str, Script], busy_s: float) -> None:
+        self.seed, self.busy_s, self._scripts = seed, busy_s, scripts
+        self.loop = asyncio.get_running_loop()
+        self.chaos = Chaos(random.Random(seed))
+        chance = self.chaos.random
+        turn = datetime.fromisoformat(chance.choice(TURNS)).replace(tzinfo=UTC).timestamp()
+        self.epoch_s = turn - chance.randrange(int(busy_s))
+        self.server = SimServer(redis, scripts, self._store_us)
+        self.server.after = self._after_step
+        self.noise = Noise(self.server, self.chaos)
+        self.server.saw = self.noise.saw
+        self.policies = Policies(self.chaos)
+        slots = {slug: float(longest) for slug, (_, longest) in TIMES.items()}
+        ahead = chance.choice((0.0, 0.4, -3600.0, 3600.7))
+        bounds = self.policies.bounds
+        self.upstream = SimUpstream(self.chaos, self.epoch_s, ahead, PRICES, slots, lambda key: bounds[key])
+        self.clients = Clients(self.chaos, self._some_worker)
+        self.policy = self.policies.draw()
+        self.workers: list[Worker] = []
+        self.down_until = self.behind_s = 0.0
+        self.violations: list[BaseException] = []
+        self.sent: set[str] = set()
+        self.gaps: list[str] = []
+
+    def _store_us(self) -> int:
+        return int((self.epoch_s + self.loop.time() - self.behind_s) * 1_000_000)
+
+    def start_worker(self) -> None:
+        client = SimClient(self.server, self.chaos, lambda: self.loop.time() < self.down_until)
+        environ = {f"KEY_{key}": key for key in KEYS}
+        self.workers.append(Worker(client, SimWire(self.upstream, self.first_byte), environ, self.policy))
+
+    def first_byte(self, request_id: str, key: str) -> str:
+        """A create leaves for upstream: once, after its hold, by the key that was reserved."""
+        scope = self.clients.scopes[request_id]
+        reservation = scope["state"]["facts"].get("reservation", "")
+        held = self.server.witness.ref.all.get(reservation)
+        check("sent", held is not None and held.live and held.upstream == key, request_id, "is sent for", held)
+        check("sent", reservation not in self.sent, reservation, "is sent twice")
+        self.sent.add(reservation)
+        tenant: str = scope["tenant"]
+        return tenant
+
+    async def run(self) -> None:
+        """Be busy, then calm; look at the whole at the end."""
+        for _ in range(self.chaos.random.choice((1, 2, 3))):
+            self.start_worker()
+        actors = [self.clients.client(self.chaos.random.choice((0.5, 2, 8))) for _ in range(6)]
+        actors += [self._reloads(), self._deaths(), self._outages(), self._steps_back(), self._noise()]
+        busy = [asyncio.ensure_future(each) for each in actors]
+        await self._watch(busy, self.busy_s)
+        for task in busy:
+            task.cancel()
+        await asyncio.wait(busy)
+        self.chaos.calm, self.upstream.faulty, self.down_until = True, False, 0.0
+        if not self.workers:
+            self.start_worker()
+        await self._quiet()
+        await self.check_all()
+
+    async def _watch(self, tasks: list["asyncio.Task[Any]"], seconds: float) -> None:
+        """Let time pass; a violation anywhere ends the run."""
+        end = self.loop.time() + seconds
+        while self.loop.time() < end:
+            await asyncio.sleep(1)
+            if self.violations:
+                raise self.violations[0]
+            for task in tasks:
+                if task.done():
+                    task.result()
+
+    async def _quiet(self) -> None:
+        """Wait until nothing is live, at the longest to the horizon; then every client looks once more."""
+        end = self.loop.time() + QUIET_S
+        while self.loop.time() < end and any(each.live for each in self.server.witness.ref.all.values()):
+            await self._watch([], 5)
+        await self._watch([], 110)  # a cost that upstream states late is stated by now
+        check_quiet(self.server.witness.ref)
+        for prediction, reservation in self.server.witness.ref.owners.items():
+            tenant = self.server.witness.ref.all[reservation].tenant
+            reply = await self.clients.request(tenant, "web", "GET", f"/v1/prediction/{prediction}")
+            check("quiet", reply.status == 200, prediction, "of", tenant, "cannot be polled:", reply)
+        await self._watch([], 1)
+
+    async def check_all(self) -> None:
+        """Every invariant."""
+        ref = self.server.witness.ref
+        check_content(ref, read_content(self.server.redis, self.server.now_us()))
+        client = SimClient(self.server, Chaos(random.Random(0), calm=True), lambda: False)
+        report = await Auditor(Store(client), self._scripts, "up").verify()
+        check("audit", not report.faults and report.live == 0, report)
+        for worker in self.workers:
+            worker.kill()
+        self.gaps = check_bill(ref, self.upstream.runs.values(), self._owner_of)
+
+    def _owner_of(self, run: Run) -> str:
+        owner: str = self.clients.scopes[run.request]["state"]["facts"]["reservation"]
+        return owner
+
+    def _after_step(self) -> None:
+        if self.server.scripts_run % CHECK_EVERY == 0:
+            check_content(self.server.witness.ref, read_content(self.server.redis, self.server.now_us()))
+
+    def _some_worker(self) -> Worker | None:
+        return self.chaos.random.choice(self.workers) if self.workers else None
+
+    async def _reloads(self) -> None:
+        while True:
+            await asyncio.sleep(self.chaos.random.expovariate(1 / 60))
+            self.policy = self.policies.draw()
+            for worker in self.workers:
+                self.loop.call_later(self.chaos.random.uniform(0, 2), worker.adopt, self.policy)
+
+    async def _deaths(self) -> None:
+        while True:
+            await asyncio.sleep(self.chaos.random.expovariate(1 / 90))
+            if self.chaos.hit("worker died", 1) and self.workers:
+                self.workers.pop(self.chaos.random.randrange(len(self.workers))).kill()
+                self.loop.call_later(self.chaos.random.uniform(0.5, 30), self.start_worker)
+
+    async def _noise(self) -> None:
+        while True:
+            await asyncio.sleep(self.chaos.random.expovariate(2))
+            self.noise.make()
+
+    async def _steps_back(self) -> None:
+        """Set the clock of the store's host back, a little and for good."""
+        while True:
+            await asyncio.sleep(self.chaos.random.expovariate(1 / 200))
+            if self.chaos.hit("clock set back", 1):
+                self.behind_s += self.chaos.random.uniform(0, 0.5)
+
+    async def _outages(self) -> None:
+        while True:
+            await asyncio.sleep(self.chaos.random.expovariate(1 / 120))
+            if self.chaos.hit("store down", 1):
+                self.down_until = self.loop.time() + self.chaos.random.uniform(0.5, 20)
+
+
+def simulate(
+    seed: int, redis: "Redis[bytes]", scripts: Mapping[str, Script] = SCRIPTS, busy_s: float = 400
+) -> Result:
+    """Run a seed; raises Violation."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        with _prepared(loop, scripts) as faults:
+            return runner.run(_run(seed, redis, scripts, busy_s, faults))
+
+
+async def _run(
+    seed: int, redis: "Redis[bytes]", scripts: Mapping[str, Script], busy_s: float, faults: _Faults
+) -> Result:
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(make_task)
+    world = World(seed, redis, scripts, busy_s)
+
+    def unforeseen(_loop: object, context: dict[str, Any]) -> None:
+        error = context.get("exception") or Violation(str(context))
+        if not isinstance(error, LedgerUnavailable | Refused):  # of a create whose client hung up: nobody reads it
+            world.violations.append(error)
+
+    loop.set_exception_handler(unforeseen)
+    try:
+        await world.run()
+    finally:
+        world.server.close()
+    check("fault", not faults.found, faults.found[:1])
+    ref, ends = world.server.witness.ref, dict[str, int]()
+    for held in ref.all.values():
+        ends[held.how] = ends.get(held.how, 0) + 1
+    server, statuses = world.server, world.clients.statuses
+    return Result(
+        seed,
+        loop.time(),
+        server.scripts_run,
+        len(ref.all),
+        server.digest.hexdigest()[:16],
+        world.chaos.hits,
+        statuses,
+        ends,
+        world.gaps,
+    )
+
+
+@contextmanager
+def _prepared(loop: VirtualLoop, scripts: Mapping[str, Script]) -> Iterator[_Faults]:
+    """Replace what a worker takes from its machine: time, chance, and the scripts' clock; and read its log."""
+    numbers, log, faults = itertools.count(1), logging.getLogger("gateway"), _Faults()
+    before = log.level, log.propagate
+    with ExitStack() as stack:
+        stack.enter_context(simulated_time(loop))
+        stack.enter_context(patch("gateway.cli.assembly.load_scripts", lambda: scripts))
+        stack.enter_context(patch("gateway.cli.assembly._new_id", lambda: f"res-{next(numbers):05}"))
+        stack.enter_context(patch("gateway.cli.assembly._wall_clock_us", lambda: 0))
+        log.addHandler(faults)
+        log.propagate = False
+        log.setLevel(logging.ERROR)
+        try:
+            yield faults
+        finally:
+            log.removeHandler(faults)
+            log.setLevel(before[0])
+            log.propagate = before[1]
