@@ -37,10 +37,6 @@ class AccountLedger(Protocol):
         """End a reservation with nothing charged."""
         ...
 
-    async def now_us(self) -> int:
-        """Reckon the store's time."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Ticket:

@@ -78,7 +78,7 @@ class _Create:
         self._run = exchange.path.endswith("/run")
         self._answer_s = RUN_SECONDS if self._run else principal.tenant.account.create_timeout_seconds
         # The run times of a model that the policy does not name are those of any model that says nothing of them.
-        self._model = parts.policy.models.get(body.model) or Model(slug=body.model or "unknown")
+        self._model = parts.policy.models.get(body.model) or Model(slug="unknown")
 
     async def carry(self) -> Reply:
         """Price, reserve, forward and record. Raises Refused or LedgerUnavailable."""

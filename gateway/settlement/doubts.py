@@ -37,7 +37,7 @@ class Findings(NamedTuple):
     puzzles: list[Execution]
 
     def among(self, asked: Container[str]) -> "Findings":
-        """Leave out the doubts that were looked at only as rivals; a proof is a proof of any."""
+        """Leave out the doubts that came up after the list was asked for; a proof is a proof of any."""
         return Findings(
             self.matches,
             [each for each in self.absent if each.id in asked],
