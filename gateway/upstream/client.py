@@ -84,10 +84,14 @@ class Upstream(Protocol):
 
 class HttpxUpstream:
     """Calls upstream by httpx. Proxies and credentials of the environment are not used, and redirects are not
-    followed: a credential goes to the account's address and nowhere else."""
+    followed: a credential goes to the account's address and nowhere else.
 
-    def __init__(self) -> None:
+    What a tenant names is called over a PublicTransport; its NotPublic is a NotSent.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._client = httpx.AsyncClient(
+            transport=transport,
             headers={"user-agent": "eachlabs-gateway"},  # where the client sent none
             trust_env=False,
             follow_redirects=False,
