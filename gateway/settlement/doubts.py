@@ -6,10 +6,12 @@ could be meant, none is.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.domain.reservation import Reservation
+from gateway.domain.window import FOREVER_US
 from gateway.upstream.answers import Execution
 
 
@@ -51,14 +53,17 @@ def resolve(
     executions: Iterable[Execution],
     withheld: Sequence[Execution] = (),
     digests: Mapping[str, str] = MappingProxyType({}),
+    final_us: int = FOREVER_US,
 ) -> Findings:
     """Assign executions (unclaimed ones, older than every create in flight) to doubts.
 
     Given away is what is certain: an execution that could be of one doubt only, and a group of executions and doubts,
     linked by what could be whose, in which all doubts are interchangeable (of one key, with equal model, hold and
-    input). Within a group the newest execution goes to the doubt that began last, which leaves the others to older
-    ones that are still to appear. What remains are `puzzles`, unless `digests` (execution id → digest of its input)
-    tells whose they are. What is `withheld` is assigned to nobody, but a doubt that it could belong to is not absent.
+    input) and to which nothing can come any more: their spans end before `final_us`, until when upstream's list is
+    complete, and nothing withheld could be theirs. Given away earlier, an execution could be taken from the one of
+    two equal doubts that alone could have it, whose own would then look like a third one's.
+    What remains are `puzzles`, unless `digests` (execution id → digest of its input) tells whose they are. What is
+    `withheld` is assigned to nobody, but a doubt that it could belong to is not absent.
     """
     left = sorted(doubts, key=lambda doubt: (doubt.from_us, doubt.reservation.id))
     pending = sorted(executions, key=lambda execution: (-execution.created_us, execution.id))
@@ -69,7 +74,7 @@ def resolve(
         groups = _groups(left, pending, digests)
         for execution in tuple(pending):
             able = _able(left, execution, digests)
-            if able and (len(able) == 1 or len(groups[able[-1].reservation.id]) == 1):
+            if able and (len(able) == 1 or _interchangeable(groups[able[-1].reservation.id], withheld, final_us)):
                 matches.append(Match(able[-1].reservation, execution))
                 left.remove(able[-1])
                 pending.remove(execution)
@@ -87,19 +92,23 @@ def resolve(
 
 def _groups(
     doubts: Sequence[Doubt], executions: Sequence[Execution], digests: Mapping[str, str]
-) -> dict[str, set[tuple[str | int, ...]]]:
-    """Give, for each doubt, the identities in its group: of all doubts that executions link with it."""
-    groups = {doubt.reservation.id: {_identity(doubt.reservation)} for doubt in doubts}
-    members = {doubt.reservation.id: [doubt.reservation.id] for doubt in doubts}
+) -> dict[str, list[Doubt]]:
+    """Give, for each doubt, its group: all doubts that executions link with it."""
+    groups = {doubt.reservation.id: [doubt] for doubt in doubts}
     for execution in executions:
-        first, *others = [doubt.reservation.id for doubt in _able(doubts, execution, digests)] or [""]
-        for other in others:
-            if members[first] is not members[other]:
-                members[first] += members[other]
-                groups[first] |= groups[other]
-                for each in members[other]:
-                    members[each], groups[each] = members[first], groups[first]
+        for one, other in pairwise(_able(doubts, execution, digests)):
+            first, second = groups[one.reservation.id], groups[other.reservation.id]
+            if first is not second:
+                first += second
+                groups.update((doubt.reservation.id, first) for doubt in second)
     return groups
+
+
+def _interchangeable(group: Sequence[Doubt], withheld: Sequence[Execution], final_us: int) -> bool:
+    """Tell whether it does not matter who of a group gets which execution, now and whatever is still to come."""
+    same = len({_identity(doubt.reservation) for doubt in group}) == 1
+    complete = all(doubt.until_us < final_us for doubt in group)
+    return same and complete and not any(could_be(doubt, each) for doubt in group for each in withheld)
 
 
 def _able(doubts: Sequence[Doubt], execution: Execution, digests: Mapping[str, str]) -> list[Doubt]:
@@ -116,3 +125,19 @@ def could_be(doubt: Doubt, execution: Execution) -> bool:
 
 def _identity(reservation: Reservation) -> tuple[str | int, ...]:
     return reservation.tenant, reservation.key, reservation.model, reservation.hold, reservation.input_digest
+
+
+def chains(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
+    """Group what may be each other's rivals: doubts of one model whose spans overlap, or are linked by others'.
+
+    All spans of an account are equally long. While one of a chain is in doubt, the others must be known: without
+    them its execution could be taken for theirs, or theirs for its own.
+    """
+    found: list[list[Doubt]] = []
+    for doubt in sorted(doubts, key=lambda doubt: (doubt.reservation.model, doubt.from_us)):
+        last = found[-1][-1] if found else None
+        if last and last.reservation.model == doubt.reservation.model and doubt.from_us <= last.until_us:
+            found[-1].append(doubt)
+        else:
+            found.append([doubt])
+    return found

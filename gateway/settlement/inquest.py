@@ -9,14 +9,15 @@ from gateway.domain.reservation import Reservation
 from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.ledger import SEND_SECONDS, Ledger
 from gateway.ledger.views import Views
-from gateway.settlement.doubts import Doubt, Findings, could_be, resolve
+from gateway.settlement.doubts import Doubt, Findings, chains, could_be, resolve
 from gateway.settlement.listing import SLACK_US, Lister, Listing
 from gateway.settlement.settlement import Settlement
 from gateway.upstream.eachlabs import Eachlabs
 
 log = logging.getLogger("gateway.inquest")
 
-#: Two complete listings without a candidate, at least this far apart, prove that nothing ran.
+#: Upstream's list shows an execution this long after its creation at the latest: two complete listings without a
+#: candidate, at least this far apart, prove that nothing ran.
 APART_US = 60 * MICROSECONDS
 #: Executions that are polled for their input in one round.
 MOST_PUZZLES = 20
@@ -33,25 +34,23 @@ class Inquest:
         self._upstream = upstream
         self._settlement = settlement
         self._lister = lister
+        self._horizon_us = upstream.account.in_doubt_hours * 3600 * MICROSECONDS
         self._longest_us = int((SEND_SECONDS + upstream.account.create_timeout_seconds) * MICROSECONDS)
 
-    async def hold(self, due: Sequence[Reservation]) -> None:
+    async def hold(self) -> None:
         """Look for every doubt of the account in upstream's list, since the executions of one may be another's.
 
-        Confirms what is found and releases what is proved absent; of those that are due, also ends what has passed
-        its horizon.
+        Confirms what is found, releases what is proved absent, and ends what has passed its horizon.
         """
-        for doubt in due:
-            await self._expire(doubt)
-        doubts = await self._views.doubts(0, FOREVER_US)
+        doubts = await self._expire(await self._views.doubts(0, FOREVER_US))
         if not doubts:
             return
         admitted = [doubt.admitted_us for doubt in doubts]
-        last_us = max(admitted) + self._longest_us
-        listing = await self._lister.between(min(admitted), last_us)
+        asked_us = await self._ledger.now_us()
+        listing = await self._lister.between(min(admitted), max(admitted) + self._longest_us)
         if listing is None:
             return
-        findings = (await self._resolve(listing, last_us)).among({doubt.id for doubt in doubts})
+        findings = (await self._resolve(doubts, listing, asked_us)).among({doubt.id for doubt in doubts})
         for reservation, execution in findings.matches:
             log.warning("%s was found upstream as %s", reservation.id, execution.id)
             await self._settlement.confirm(reservation.id, execution.id, 0, _late_answer(execution.id))
@@ -61,22 +60,36 @@ class Inquest:
         for reservation in findings.absent:
             await self._absent(reservation, listing)
 
-    async def _expire(self, doubt: Reservation) -> None:
-        """Charge a doubt that found no evidence until its horizon at its estimate."""
-        age_us = await self._ledger.now_us() - doubt.admitted_us
-        if age_us >= self._upstream.account.in_doubt_hours * 3600 * MICROSECONDS:
-            log.error("no evidence of %s until the horizon; charged at its estimate", doubt.id)
-            await self._settlement.assume(doubt, "in_doubt")
+    async def _expire(self, doubts: Sequence[Reservation]) -> list[Reservation]:
+        """Charge at their estimates the doubts without evidence until the horizon; gives those that remain.
 
-    async def _resolve(self, listing: Listing, last_us: int) -> Findings:
-        """Find whose the executions are that nobody claims; `last_us` is where the listing ends, by the store.
+        A chain of rivals ends as one, when the youngest is past its horizon: the execution of one that went before
+        would look like the others'. The time is read after the doubts, so that what another worker had begun to
+        end before the reading is past its horizon here too.
+        """
+        now_us = await self._ledger.now_us()
+        left = []
+        for chain in chains(self._span(doubt, 0) for doubt in doubts):
+            rivals = [doubt.reservation for doubt in chain]
+            if now_us - max(each.admitted_us for each in rivals) < self._horizon_us:
+                left += rivals
+                continue
+            for each in rivals:
+                log.error("no evidence of %s until the horizon; charged at its estimate", each.id)
+                await self._settlement.assume(each, "in_doubt")
+        return left
+
+    async def _resolve(self, doubts: Sequence[Reservation], listing: Listing, asked_us: int) -> Findings:
+        """Find whose the executions are that nobody claims; `asked_us` is when the list was asked for, by the store.
 
         An execution that is younger than a create in flight may be that create's own: it is assigned to nobody yet,
         but it keeps every doubt that it could belong to from counting as absent. The order of the readings matters:
         what is in flight no more after the first is a doubt in the second, or its execution has an owner in the last.
+        What was a doubt before and is none in the second stays a rival: it may have been charged by assumption.
         """
         in_flight_us = await self._views.oldest_held_us() + listing.ahead_us - SLACK_US
-        spans = [self._span(doubt, listing.ahead_us) for doubt in await self._views.doubts(0, last_us)]
+        rivals = {each.id: each for each in (*doubts, *await self._views.doubts(0, FOREVER_US))}
+        spans = [self._span(each, listing.ahead_us) for each in rivals.values()]
         unclaimed = [
             execution
             for execution in listing.executions
@@ -84,10 +97,11 @@ class Inquest:
         ]
         free = [execution for execution in unclaimed if execution.created_us < in_flight_us]
         withheld = [execution for execution in unclaimed if execution.created_us >= in_flight_us]
-        findings = resolve(spans, free, withheld)
+        final_us = asked_us + listing.ahead_us - APART_US
+        findings = resolve(spans, free, withheld, final_us=final_us)
         if findings.puzzles:
             digests = await self._lister.input_digests(findings.puzzles[:MOST_PUZZLES])
-            findings = resolve(spans, free, withheld, digests)
+            findings = resolve(spans, free, withheld, digests, final_us)
         return findings
 
     def _span(self, doubt: Reservation, ahead_us: int) -> Doubt:

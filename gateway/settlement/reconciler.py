@@ -74,11 +74,10 @@ class Reconciler:
 
     async def _act(self, due: Sequence[Reservation]) -> None:
         """Do what each state asks for; one that fails is due again, and does not keep the others from theirs."""
-        doubts = [each for each in due if each.state is State.IN_DOUBT]
         jobs = [self._look(each) for each in due if each.state is State.RUNNING]
         jobs += [self._bury(each) for each in due if each.state is State.HELD]
-        if doubts:
-            jobs.append(self._inquest.hold(doubts))
+        if any(each.state is State.IN_DOUBT for each in due):
+            jobs.append(self._inquest.hold())
         for result in await asyncio.gather(*jobs, return_exceptions=True):
             if isinstance(result, LedgerUnavailable):
                 log.warning("the ledger does not answer: %s", result)

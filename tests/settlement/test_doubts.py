@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.reservation import Reservation, State
-from gateway.settlement.doubts import Doubt, Findings, resolve
+from gateway.settlement.doubts import Doubt, Findings, chains, resolve
 from gateway.upstream.answers import Execution, Phase, Reading
 
 SPAN = 40
@@ -91,6 +91,23 @@ def test_a_rival_that_was_not_asked_for_can_be_found_but_never_absent() -> None:
     doubts = [doubt("a"), doubt("b", 100), doubt("c", 200), doubt("d", 200, "s")]
     found = resolve(doubts, [execution("x", 110), execution("y", 210)])
     assert names(found.among({"c"})) == ({"b": "x"}, [], ["c"])
+
+
+def test_of_equal_doubts_none_is_given_anything_before_the_list_is_complete_for_all_of_them() -> None:
+    doubts, executions = [doubt("a", 0), doubt("c", 30)], [execution("z", 35)]
+    assert names(resolve(doubts, executions, final_us=30 + SPAN)) == ({}, [], ["a", "c"])
+    assert names(resolve(doubts, executions, final_us=31 + SPAN)) == ({"c": "z"}, ["a"], [])
+
+
+def test_of_equal_doubts_none_is_given_anything_while_something_withheld_could_be_one_of_theirs() -> None:
+    doubts = [doubt("a", 0), doubt("c", 30)]
+    assert names(resolve(doubts, [execution("z", 35)], [execution("y", 60)])) == ({}, [], ["a", "c"])
+
+
+def test_a_chain_is_of_one_model_and_linked_by_overlaps() -> None:
+    doubts = [doubt("d", 2 * SPAN + 1), doubt("b", SPAN), doubt("n", 1, model="n"), doubt("a", 0), doubt("c", SPAN)]
+    found = [[each.reservation.id for each in chain] for chain in chains(doubts)]
+    assert sorted(map(sorted, found)) == [["a", "b", "c"], ["d"], ["n"]]
 
 
 def test_nothing_is_found_in_nothing() -> None:

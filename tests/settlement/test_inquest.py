@@ -112,8 +112,12 @@ async def test_a_doubt_that_is_not_due_yet_keeps_its_execution_from_another_tena
 
 
 async def test_doubts_of_one_tenant_are_found_together_one_execution_each(world: World) -> None:
+    """Not before the list is complete for all of them: until then it is not certain what a third one could have."""
     doubts = [await world.create(fault) for fault in ("cut_after", "cut_before", "cut_after")]
     await world.advance(6)
+    await world.look()
+    assert await states(world, *doubts) == [State.IN_DOUBT] * 3
+    await world.advance(120)
     await world.look()
     records = [await world.record(each) for each in doubts]
     found = [each.prediction for each in records if each.prediction]

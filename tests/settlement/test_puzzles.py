@@ -3,8 +3,11 @@
 import msgspec
 
 from gateway.domain.digest import digest_input
-from gateway.domain.reservation import State
+from gateway.domain.reservation import How, State
 from settlement.conftest import INPUT, MODEL, World
+
+#: The account's in_doubt_hours, as it is by default.
+HORIZON_S = 24 * 3600
 
 
 async def doubt(world: World, fault: str, *, who: str, doubt_s: float = 0, **more: str) -> str:
@@ -58,3 +61,14 @@ async def test_a_doubt_that_is_due_alone_does_not_take_the_execution_of_an_older
     assert await states(world, older, younger) == [State.SETTLED, State.SETTLED]
     found = {(await world.record(each)).prediction for each in (older, younger)}
     assert found == set(await world.executions())
+
+
+async def test_rivals_reach_the_horizon_together_and_neither_is_given_the_others_execution(world: World) -> None:
+    """The older one is past its horizon first; without it, the one execution would look like the younger one's."""
+    ran = await doubt(world, "cut_after", who="same", key="a")
+    await world.advance(3)
+    never = await doubt(world, "cut_before", who="same", key="b")
+    await world.advance(HORIZON_S - 7)
+    await minutes(world, 1)
+    records = [await world.record(each) for each in (ran, never)]
+    assert [(each.state, each.how, each.prediction) for each in records] == [(State.SETTLED, How.ASSUMED, None)] * 2

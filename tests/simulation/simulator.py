@@ -53,7 +53,6 @@ class Result:
     hits: dict[str, int]
     statuses: dict[int, int]
     ends: dict[str, int]
-    gaps: list[str]
 
 
 class _Faults(logging.Handler):
@@ -93,7 +92,6 @@ class World:
         self.down_until = self.behind_s = 0.0
         self.violations: list[BaseException] = []
         self.sent: set[str] = set()
-        self.gaps: list[str] = []
 
     def _store_us(self) -> int:
         return int((self.epoch_s + self.loop.time() - self.behind_s) * 1_000_000)
@@ -164,7 +162,7 @@ class World:
         check("audit", not report.faults and report.live == 0, report)
         for worker in self.workers:
             worker.kill()
-        self.gaps = check_bill(ref, self.upstream.runs.values(), self._owner_of)
+        check_bill(ref, self.upstream.runs.values(), self._owner_of)
 
     def _owner_of(self, run: Run) -> str:
         owner: str = self.clients.scopes[run.request]["state"]["facts"]["reservation"]
@@ -252,7 +250,6 @@ async def _run(
         world.chaos.hits,
         statuses,
         ends,
-        world.gaps,
     )
 
 
