@@ -62,6 +62,15 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _destinations(text: str) -> tuple[str, ...]:
+    found = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    for part in found:
+        host, port = Address.parse(part)
+        if not port or "/" in host or (":" in host and not part.startswith("[")):
+            raise ValueError(f"{part!r} is not a destination; write host:port, an IPv6 host in brackets")
+    return found
+
+
 TABLE: tuple[Setting, ...] = (
     Setting("--policies", "GATEWAY_POLICIES", "policies", Path, "folder of the policy files"),
     Setting("--listen", "GATEWAY_LISTEN", "127.0.0.1:8080", Address.parse, "where clients connect"),
@@ -96,6 +105,13 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("--upstream-url", "GATEWAY_UPSTREAM_URL", None, _url, "upstream, in place of each account's base_url"),
     Setting("--public-url", "GATEWAY_PUBLIC_URL", None, _url, "address of the gateway as clients see it"),
+    Setting(
+        "--private-destinations",
+        "GATEWAY_PRIVATE_DESTINATIONS",
+        None,
+        _destinations,
+        "host:port, and more after commas, that addresses written by tenants may lead to though they are not public",
+    ),
     Setting("--sandbox", "GATEWAY_SANDBOX", "0", _flag, "run a simulated Eachlabs API and use it as upstream"),
     Setting(
         "--demo",
@@ -121,6 +137,7 @@ class Settings:
     store_binary: str | None
     upstream_url: str | None
     public_url: str | None
+    private_destinations: tuple[str, ...] | None
     sandbox: bool
     demo: bool
 

@@ -85,6 +85,7 @@ async def _serve(settings: Settings) -> None:
             upstream_url=upstream_url,
             upstream_secret=SANDBOX_SECRET if settings.sandbox else None,
             public_url=settings.public_url,
+            private_destinations=settings.private_destinations or (),
             demo_key=key,
         )
         workers = _workers(config, metrics_dir)

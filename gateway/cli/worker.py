@@ -21,6 +21,7 @@ from gateway.policy import Policy, PolicyInvalid, Problem, SecretMissing, follow
 from gateway.server.serving import serve_app
 from gateway.telemetry import Telemetry
 from gateway.upstream.client import HttpxUpstream
+from gateway.upstream.guarded import PublicTransport
 
 log = logging.getLogger("gateway.worker")
 
@@ -46,6 +47,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     upstream_url: str | None = None
     upstream_secret: str | None = None
     public_url: str | None = None
+    private_destinations: tuple[str, ...] = ()
     demo_key: DemoKey | None = None
 
 
@@ -66,7 +68,9 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
     async with AsyncExitStack() as stack:
         store, client = connect(config.store_url), HttpxUpstream()
         stack.push_async_callback(store.aclose)
+        tenants_client = HttpxUpstream(PublicTransport(config.private_destinations))
         stack.push_async_callback(client.aclose)
+        stack.push_async_callback(tenants_client.aclose)
         assembly = Assembly(
             store,
             client,

@@ -1,5 +1,6 @@
 """`gateway check`, `quote` and `keys`."""
 
+import argparse
 import hashlib
 import io
 import json
@@ -89,3 +90,14 @@ def test_a_wrong_setting_is_named(name: str) -> None:
 def test_every_setting_has_a_flag_and_a_variable_of_one_name() -> None:
     for setting in TABLE:
         assert setting.variable == "GATEWAY_" + setting.name.upper()
+
+
+def test_private_destinations_are_host_and_port_each_and_none_by_default() -> None:
+    flags = argparse.Namespace()
+    assert read_settings(flags, {}).private_destinations is None
+    flags.private_destinations = "hooks.internal:443, [::1]:9000,127.0.0.1:9000"
+    assert read_settings(flags, {}).private_destinations == ("hooks.internal:443", "[::1]:9000", "127.0.0.1:9000")
+    for wrong in ("hooks.internal", "127.0.0.1:", "::1:9000", "127.0.0.1:0", "https://hooks.internal:443"):
+        flags.private_destinations = wrong
+        with pytest.raises(SettingInvalid, match=r"--private-destinations: .* write host:port"):
+            read_settings(flags, {})
