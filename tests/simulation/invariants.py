@@ -52,6 +52,7 @@ class Witness:
         """Check one script that ran."""
         at = max(wrote.now, self.ref.clock)
         what = reply[0].decode()
+        self.ref.seen = max(self.ref.seen, wrote.now)
         check("journal", int(reply[1]) == at, verb, "says it is", reply[1], "and it is", at)
         decide = getattr(self, f"_{verb}", None)
         fact = decide(req, blobs, what, list(reply[2:]), at) if decide else None
@@ -136,6 +137,8 @@ class Witness:
         if rate is None or (rate.burst, rate.interval) != (burst, interval):
             rate = Rate(burst, interval, at, rate.empty if rate else 0, rate.back if rate else 0)
             self.ref.rates[clock] = rate
+        if at < rate.empty <= self.ref.seen and list(shown) == [0, added, 0, 0]:
+            rate.empty = at  # it was empty, and its key had expired, before the store's clock was set back
         empty = max(rate.empty, at)
         wait, used = empty - at - interval * (burst - 1), -(-(empty - at) // interval)
         right = [int(wait > 0), used + added, 0, max(wait, 0)]

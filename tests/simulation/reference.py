@@ -99,7 +99,7 @@ class Sums(NamedTuple):
 
 @dataclass
 class Reference:
-    """Every reservation that was ever admitted, and the sums over them."""
+    """Every reservation that was ever admitted, and the sums over them; `seen` is the latest time of the store."""
 
     all: dict[str, Held] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -108,6 +108,7 @@ class Reference:
     rates: dict[str, Rate] = field(default_factory=dict)
     corrections: list[Correction] = field(default_factory=list)
     clock: int = 0
+    seen: int = 0
     sequence: int = 0
     by_scope: defaultdict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
     by_key: defaultdict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))

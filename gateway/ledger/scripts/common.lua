@@ -16,6 +16,10 @@ local function now()
   return math.max(store_time(), tonumber(redis.call('GET', prefix .. ':clock') or '0'))
 end
 
+-- For how many milliseconds a key must live to be there until `us`: keys expire by the store's own clock, which may
+-- have been set back and then runs behind the account's time.
+local function lifetime_ms(us) return math.ceil((us - store_time()) / 1000) + 1 end
+
 local function record_key(id) return prefix .. ':r:' .. id end
 local function slots_key(scope) return prefix .. ':s:' .. scope end
 local function scope_key(scope) return prefix .. ':x:' .. scope end

@@ -24,11 +24,11 @@ for _, line in ipairs(lines(r.rates)) do
   local left = math.min(tonumber(interval), tonumber(stop) - back - at)
   if left > 0 then
     if empty - left > at then
-      redis.call('SET', clock, empty - left, 'PX', math.ceil((empty - left - at) / 1000) + 1)
+      redis.call('SET', clock, empty - left, 'PX', lifetime_ms(empty - left))
     else
       redis.call('DEL', clock)
     end
-    redis.call('SET', back_key(clock), back + left, 'PX', math.ceil((empty + back - at) / 1000) + 1)
+    redis.call('SET', back_key(clock), back + left, 'PX', lifetime_ms(empty + back))
   end
 end
 if not req.sent then redis.call('ZREM', upstream_log_key(r.upstream), req.id) end

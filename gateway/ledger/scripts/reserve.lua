@@ -114,10 +114,10 @@ for i, counter in ipairs(req.counters) do
 end
 local given = {}
 for i, rate in ipairs(rates) do
-  redis.call('SET', rate[1], rate[2], 'PX', math.ceil((rate[2] - at) / 1000) + 1)
+  redis.call('SET', rate[1], rate[2], 'PX', lifetime_ms(rate[2]))
   -- Where this create's share of the bucket ends, counted with all that releases gave back before it.
   local back = tonumber(redis.call('GET', back_key(rate[1])) or '0')
-  if back > 0 then redis.call('PEXPIRE', back_key(rate[1]), math.ceil((rate[2] + back - at) / 1000) + 1) end
+  if back > 0 then redis.call('PEXPIRE', back_key(rate[1]), lifetime_ms(rate[2] + back)) end
   given[i] = rate[1] .. ' ' .. int(rate[3]) .. ' ' .. int(rate[2] + back)
 end
 for _, scope in ipairs(req.scopes) do
