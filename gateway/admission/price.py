@@ -4,7 +4,7 @@ from gateway.admission.guards import check_guards
 from gateway.admission.reading import CreateBody
 from gateway.domain.errors import Code, Refused
 from gateway.policy import Policy, Tenant
-from gateway.pricing import Quote, quote, unpriced_quote, validate
+from gateway.pricing import Quote, price_rule, quote, unpriced_quote, validate
 
 
 def price(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
@@ -25,7 +25,8 @@ def price(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
 
 def _quote(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
     model = policy.models.get(body.model)
-    if model is not None and model.price is not None:
+    if model is not None and (model.price is not None or not model.price_confirmed):
+        price_rule(model)  # refuses a draft before the input is looked at
         validate(model, body.input)
         return quote(model, body.input)
     if tenant.account.unpriced is None:

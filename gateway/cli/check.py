@@ -8,6 +8,8 @@ from pathlib import Path
 from gateway import settings
 from gateway.policy import Policy, PolicyInvalid, load_policy
 
+CONFIRM = "then remove `price_confirmed = false`"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command."""
@@ -20,6 +22,9 @@ def run(flags: argparse.Namespace) -> int:
     policy = load_or_explain(folder)
     if policy is None:
         return 1
+    for model in policy.models.values():
+        if not model.price_confirmed:
+            print(f"note: {model.slug} is refused: compare its price with {model.source or 'its source'}, {CONFIRM}")
     print(
         f"{folder}: {len(policy.accounts)} accounts, {len(policy.tenants)} tenants, "
         f"{len(policy.keyring)} keys, {len(policy.models)} models; version {policy.version[:12]}"

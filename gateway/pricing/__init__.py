@@ -8,7 +8,7 @@ from gateway.pricing.bill import Line, Quantity
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model, validate
 from gateway.pricing.parameter import Parameter
-from gateway.pricing.quoting import Quote, quote, unpriced_quote
+from gateway.pricing.quoting import Quote, price_rule, quote, unpriced_quote
 
 __all__ = [
     "Line",
@@ -17,6 +17,7 @@ __all__ = [
     "PriceRule",
     "Quantity",
     "Quote",
+    "price_rule",
     "quote",
     "unpriced_quote",
     "validate",

@@ -15,14 +15,18 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One model of the upstream.
 
     `price_version` names the price in quotes and in the ledger, `source` says where it was read; without a `price`
-    the model is unpriced. Times are in seconds; after `max_run_seconds` a slot is freed whatever happened. Raises
-    ValueError when made if the settings contradict each other.
+    the model is unpriced. With `price_confirmed = false` the price is a draft: the model is refused, whatever an
+    account says of unpriced ones, until somebody has compared it and taken the line out. `probe` asks for the true
+    sizes of the input images, to be read before the price is quoted. Times are in seconds; after `max_run_seconds`
+    a slot is freed whatever happened. Raises ValueError when made if the settings contradict each other.
     """
 
     slug: str
     price_version: str = ""
     source: str = ""
     price: PriceRule | None = None
+    price_confirmed: bool = True
+    probe: bool = False
     input: dict[str, Parameter] = {}
     usual_run_seconds: int = 30
     max_run_seconds: int = 600

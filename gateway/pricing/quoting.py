@@ -8,6 +8,7 @@ from gateway.domain.errors import Code, Refused
 from gateway.domain.money import MAX_UNITS, format_usd
 from gateway.pricing.bill import Bill, Line, Quantity
 from gateway.pricing.inputs import Inputs
+from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model
 
 
@@ -39,18 +40,22 @@ class Quote:
         }
 
 
+def price_rule(model: Model) -> PriceRule:
+    """Give the rule of a model; refuse (`model_unpriced`) where there is none, or a draft that nobody confirmed."""
+    if not model.price_confirmed:
+        raise _unpriced(model, "is a draft that nobody has confirmed; ask the operator to compare and confirm it")
+    if model.price is None:
+        raise _unpriced(model, "is not known here, so its cost cannot be bounded; ask the operator to price it")
+    return model.price
+
+
 def quote(model: Model, input: Mapping[str, Any]) -> Quote:
     """Price a request.
 
-    Raises Refused: `model_unpriced` where the model has no price, `invalid_input` where the price cannot be
-    bounded or passes MAX_UNITS. Total for any JSON object, validated or not: nothing else is raised.
+    Raises Refused: `model_unpriced` as `price_rule` does, `invalid_input` where the price cannot be bounded or
+    passes MAX_UNITS. Total for any JSON object, validated or not: nothing else is raised.
     """
-    if model.price is None:
-        raise Refused(
-            Code.MODEL_UNPRICED,
-            f"{model.slug} has no price here, so its cost cannot be bounded; ask the operator to price it",
-        )
-    return _quote(model.slug, model.price_version, model.price.bill(Inputs(model.input, input)))
+    return _quote(model.slug, model.price_version, price_rule(model).bill(Inputs(model.input, input)))
 
 
 def unpriced_quote(slug: str, hold: int) -> Quote:
@@ -60,6 +65,10 @@ def unpriced_quote(slug: str, hold: int) -> Quote:
     """
     assumption = f"{slug} has no price: the account's amount for unpriced models is held"
     return _quote(slug, "", Bill((Line.of("unpriced request", 1, hold),), hold, (assumption,)))
+
+
+def _unpriced(model: Model, why: str) -> Refused:
+    return Refused(Code.MODEL_UNPRICED, f"the price of {model.slug} {why}", extra={"model": model.slug})
 
 
 def _quote(slug: str, price_version: str, bill: Bill) -> Quote:

@@ -16,8 +16,9 @@ from gateway.pricing.kinds.fixed import Fixed
 
 STEPS = Parameter(type="integer", default=4, min=1, max=8)
 PRICED = Model(slug="priced", price=Fixed(usd="0.01"), input={"steps": STEPS})
+DRAFT = Model(slug="draft", price=Fixed(usd="0.01"), price_confirmed=False, input={"steps": STEPS})
 SCHEMA_ONLY = Model(slug="schema-only", input={"steps": STEPS})
-POLICY = Policy("v", {}, {}, {"priced": PRICED, "schema-only": SCHEMA_ONLY}, {})
+POLICY = Policy("v", {}, {}, {"priced": PRICED, "schema-only": SCHEMA_ONLY, "draft": DRAFT}, {})
 QUOTE = Quote("m", "v", 1, 1, (), (), {"megapixels": 3})
 GUARD = Guard("tenant/t", "steps", max=2)
 
@@ -47,6 +48,12 @@ def test_an_account_that_takes_unpriced_models_still_checks_schema_and_guards() 
     assert code(who, "unknown", steps=99) is Code.PARAMETER_NOT_ALLOWED
     quoted = price(POLICY, who, CreateBody("unknown", {}, b""))
     assert (quoted.estimate, quoted.hold) == (100, 100)
+
+
+def test_a_price_that_nobody_has_confirmed_is_no_price_even_where_unpriced_models_are_taken() -> None:
+    for who in (tenant(), tenant(unpriced=100)):
+        assert code(who, "draft", steps=99) is Code.MODEL_UNPRICED
+        assert code(who, "draft") is Code.MODEL_UNPRICED
 
 
 def test_a_default_of_the_schema_is_guarded_as_if_it_were_given() -> None:

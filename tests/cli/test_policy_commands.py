@@ -31,6 +31,16 @@ def test_check_tells_each_problem_in_a_line_with_its_place(gateway: Run, tmp_pat
     assert any('tenant "b"' in line for line in err.splitlines())
 
 
+def test_check_and_quote_tell_of_a_price_that_is_to_be_confirmed(gateway: Run, tmp_path: Path) -> None:
+    model = 'slug = "m"\nsource = "its page"\nprice_confirmed = false\nprice = { kind = "fixed", usd = "1" }\n'
+    account = 'id = "a"\nkey = [{ id = "k", secret_env = "K" }]\n'
+    (tmp_path / "a.toml").write_text(f"[[account]]\n{account}[[model]]\n{model}")
+    status, out, _ = gateway("check", "--policies", str(tmp_path))
+    assert (status, "m is refused: compare its price with its page" in out) == (0, True)
+    status, out, err = gateway("quote", "m", "--input", "{}", "--policies", str(tmp_path))
+    assert (status, out, "nobody has confirmed" in err) == (1, "", True)
+
+
 def test_a_quote_is_printed_for_people_and_as_json(gateway: Run) -> None:
     _, text, _ = gateway("quote", KLEIN, "--input", INPUT)
     assert "estimate 0.014 USD, hold 0.017 USD" in text
