@@ -59,7 +59,7 @@ def _unpriced(text: str, spot: Spot) -> int | None:
 
 def _keys(document: AccountDocument, account: Spot) -> tuple[UpstreamKey, ...]:
     if not document.key:
-        account.report("has no [[account.key]], so that nothing could be sent")
+        account.report("has no [[account.key]], so that nothing could be sent", of=("key",))
     seen: set[str] = set()
     for position, key in enumerate(document.key):
         spot = account.entry("key", position, key.id)
@@ -76,7 +76,7 @@ def _keys(document: AccountDocument, account: Spot) -> tuple[UpstreamKey, ...]:
 
 def _check_secret(key: UpstreamKeyDocument, spot: Spot) -> None:
     if bool(key.secret_env) == bool(key.secret_file):
-        spot.report("needs secret_env or secret_file, one of them")
+        spot.report("needs secret_env or secret_file, one of them", of=("secret_env", "secret_file"))
     if key.secret_env and not _VARIABLE.fullmatch(key.secret_env):
         # Perhaps the secret itself was pasted: it is not repeated in a message that ends in a log.
         spot.report("is not the name of an environment variable; never write the secret itself here", "secret_env")

@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import os
+import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from gateway.policy.problems import Problem, Spot, suggestion
+from gateway.policy.positions import Position
+from gateway.policy.problems import Findings, Source, Spot, suggestion
 
 #: The tables that a file may hold, each with the field by which its entries are named.
 KINDS = {"account": "id", "tenant": "id", "model": "slug"}
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,56 +29,87 @@ class Entry:
     spot: Spot
 
 
-def read_folder(folder: Path, found: list[Problem]) -> tuple[Entry, ...]:
+def read_folder(folder: Path, findings: Findings) -> tuple[Source, ...]:
     """Read every `*.toml` below the folder; files that cannot be read are noted and left out."""
     if not folder.is_dir():
-        found.append(Problem(str(folder), "", "is not a folder; policies are a folder of TOML files"))
+        findings.note(str(folder), "is not a folder; policies are a folder of TOML files")
         return ()
     try:
         files = list(policy_files(folder))
     except OSError as error:  # it changes under our eyes
-        found.append(Problem(str(folder), "", f"cannot be read: {error}"))
+        findings.note(str(folder), f"cannot be read: {error}")
         return ()
     if not files:
-        found.append(Problem(str(folder), "", "holds no *.toml file; a policy needs at least one [[account]]"))
+        findings.note(str(folder), "holds no *.toml file; a policy needs at least one [[account]]")
+    sources = (_read(path, findings) for path in files)
+    return tuple(source for source in sources if source is not None)
+
+
+def policy_files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """List the files in one order on every machine, through links to folders as well.
+
+    Hidden ones are skipped: editors keep their copies there, and a mounted Kubernetes ConfigMap keeps a second,
+    hidden folder of the same files, into which its visible links lead. A link that leads back up is not followed.
+    """
+    above = (*above, folder.resolve())
+    with os.scandir(folder) as found:
+        inside = sorted(found, key=lambda each: each.name)
+    for each in inside:
+        path = folder / each.name
+        if each.name.startswith("."):
+            continue
+        if each.is_dir():
+            if path.resolve() not in above:
+                yield from policy_files(path, above)
+        elif path.suffix == ".toml":
+            yield path
+
+
+def _read(path: Path, findings: Findings) -> Source | None:
+    try:
+        return Source(path.as_posix(), path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        findings.note(path.as_posix(), f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        findings.note(path.as_posix(), f"is not UTF-8 (byte {error.start})")
+    return None
+
+
+def read_entries(sources: Iterable[Source], findings: Findings) -> tuple[Entry, ...]:
+    """Take the entries out of the files; what is no entry, and the second of a name, is noted and left out."""
     entries: list[Entry] = []
-    for path in files:
-        spot = Spot(path.as_posix(), "", found)
-        for kind, tables in _read(path, spot).items():
+    for source in sources:
+        spot = Spot(source, findings)
+        for kind, tables in _parse(source, findings).items():
             entries.extend(_entries(kind, tables, spot))
     return tuple(_unique(entries))
 
 
-def policy_files(folder: Path) -> Iterator[Path]:
-    """List the files in one order on every machine.
-
-    Hidden ones are skipped: editors keep their copies there, and a mounted Kubernetes ConfigMap keeps a second,
-    hidden folder of the same files.
-    """
-    for path in sorted(folder.rglob("*.toml")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and not path.is_dir():
-            yield path
-
-
-def _read(path: Path, spot: Spot) -> dict[str, Any]:
+def _parse(source: Source, findings: Findings) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        spot.report(f"cannot be read: {error.strerror}")
-    except UnicodeDecodeError as error:
-        spot.report(f"is not UTF-8 (byte {error.start})")
+        return tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
-        spot.report(f"is not TOML: {error}")
-    return {}
+        text = str(error)
+        place = _PLACE.search(text)
+        where = place.groups() if place and place[1] else _end(source.text)
+        findings.note(source.name, f"is not TOML: {_PLACE.sub('', text)}", Position(*map(int, where)))
+        return {}
+
+
+def _end(text: str) -> Sequence[int]:
+    """Find where a text ends: its last line that is not empty, behind its last character."""
+    lines = text.rstrip().splitlines() or [""]
+    return len(lines), len(lines[-1]) + 1
 
 
 def _entries(kind: str, tables: object, spot: Spot) -> Iterator[Entry]:
     if kind not in KINDS:
+        spot.findings.unread.add(spot.source.name)
         known = ", ".join(f"[[{word}]]" for word in KINDS)
-        spot.report(f"{kind!r} is not a kind of entry; use {known}{suggestion(kind, KINDS)}")
+        spot.report_name(f"is not a kind of entry; use {known}{suggestion(kind, KINDS)}", kind)
     elif not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        spot.report(f"{kind!r} is a list of tables; begin each with [[{kind}]], in two brackets")
+        spot.findings.unread.add(spot.source.name)
+        spot.report(f"is a list of tables; begin each with [[{kind}]], in two brackets", kind)
     else:
         for position, table in enumerate(tables):
             name = table.get(KINDS[kind])
@@ -90,8 +125,15 @@ def _unique(entries: Iterable[Entry]) -> Iterator[Entry]:
         if other is entry:
             yield entry
         else:
-            where = "this file" if other.spot.file == entry.spot.file else other.spot.file
-            entry.spot.report(f"is a second {entry.kind} of that {KINDS[entry.kind]}; the first is in {where}")
+            entry.spot.report(
+                f"is a second {entry.kind} of that {KINDS[entry.kind]}; the first is in {_where(other, entry)}"
+            )
+
+
+def _where(other: Entry, entry: Entry) -> str:
+    line = other.spot.source.positions.of_value(other.spot.path).line
+    same = other.spot.source.name == entry.spot.source.name
+    return f"line {line}" if same else f"{other.spot.source.name}:{line}"
 
 
 def fingerprint(entries: Iterable[Entry]) -> str:

@@ -21,6 +21,8 @@ _MINUTE_US = 60_000_000
 _SECOND_US = 1_000_000
 #: A rate's clock runs ahead of the present by at most the burst's drain time, and must stay exact in a double.
 _MOST_DRAIN_US = 2**52
+#: The fields that decide with which other limit one shares its counter.
+_COUNTED_BY = ("window", "rolling", "per_minute", "per_second", "mode")
 
 
 def compile_limits(
@@ -65,7 +67,7 @@ def _windowed(
 
 def _rate(document: RateDocument, scope: str, spot: Spot) -> Limit:
     if (document.per_minute is None) == (document.per_second is None):
-        spot.report("needs per_minute or per_second, one of them")
+        spot.report("needs per_minute or per_second, one of them", of=("per_minute", "per_second"))
     if document.per_second is not None:
         window, interval_us = None, -(-_SECOND_US // document.per_second)
     else:
@@ -85,11 +87,11 @@ def _check_clashes(limits: Sequence[Limit], spots: Sequence[Spot]) -> None:
             continue
         other = by_counter.setdefault((limit.kind, limit.window, limit.mode), limit)
         if other is not limit:
-            spot.report(
-                f"counts the same as limit {other.id!r}, since both are {_described(limit)}; keep one of them"
-            )
+            same = f"counts the same as limit {other.id!r}, since both are {_described(limit)}; keep one of them"
+            spot.report(same, of=_COUNTED_BY)
         elif by_id.setdefault(limit.id, limit) is not limit:
-            spot.report(f'is a second limit named {limit.id!r}; give it an id, such as id = "{_fresh_id(limit)}"')
+            fresh = f'give it an id, such as id = "{_fresh_id(limit)}"'
+            spot.report(f"is a second limit named {limit.id!r}; {fresh}", of=("id", *_COUNTED_BY))
 
 
 def _described(limit: Limit) -> str:
@@ -107,7 +109,7 @@ def compile_guards(documents: Sequence[GuardDocument], scope: str, owner: Spot) 
     for position, document in enumerate(documents):
         spot = owner.entry("guard", position, document.parameter)
         for problem in _guard_problems(document):
-            spot.report(problem)
+            spot.report(problem, of=("parameter", "min", "max", "one_of", "forbidden"))
         for field, value in _numbers(document):
             check_finite(value, field, spot)
         bounds = (document.min, document.max, document.one_of, document.forbidden)

@@ -12,15 +12,22 @@ class Family:
     """The tenants of a policy, able to say who is above whom.
 
     `tenants` are those that could be compiled; `known_tenants` and `known_accounts` name those as well that are
-    declared but broken, so that one mistake is not reported again by everyone who refers to it.
+    declared but broken, so that one mistake is not reported again by everyone who refers to it. Where not the
+    `whole` folder could be read, nobody is blamed for a name that may be in the rest.
     """
 
     def __init__(
-        self, tenants: Mapping[str, OwnTenant], known_tenants: frozenset[str], known_accounts: frozenset[str]
+        self,
+        tenants: Mapping[str, OwnTenant],
+        known_tenants: frozenset[str],
+        known_accounts: frozenset[str],
+        *,
+        whole: bool = True,
     ) -> None:
         self._tenants = tenants
         self._known_tenants = known_tenants
         self._known_accounts = known_accounts
+        self._whole = whole
 
     def check(self) -> None:
         """Report everything that does not link."""
@@ -61,7 +68,8 @@ class Family:
         if parent is None:
             return
         if parent not in self._known_tenants:
-            tenant.spot.report(f"{parent!r} is not a tenant{suggestion(parent, self._known_tenants)}", "parent")
+            if self._whole:
+                tenant.spot.report(f"{parent!r} is not a tenant{suggestion(parent, self._known_tenants)}", "parent")
             return
         chain = self._chain(name)
         if self._tenants[chain[-1]].document.parent == name:
@@ -69,6 +77,8 @@ class Family:
 
     def _check_account(self, tenant: OwnTenant) -> None:
         own, parent = tenant.document.account, tenant.document.parent
+        if not self._whole and own not in self._known_accounts:
+            return
         above = self._account(parent) if parent is not None else None
         if own is None:
             if parent is None and len(self._known_accounts) > 1:

@@ -10,10 +10,10 @@ from msgspec import Struct
 from gateway.policy.accounts import compile_account
 from gateway.policy.decoding import decode
 from gateway.policy.documents import AccountDocument, TenantDocument
-from gateway.policy.folder import Entry, fingerprint, read_folder
+from gateway.policy.folder import Entry, fingerprint, read_entries, read_folder
 from gateway.policy.linking import Family
 from gateway.policy.policy import Policy
-from gateway.policy.problems import PolicyInvalid, Problem, Spot
+from gateway.policy.problems import Findings, PolicyInvalid, Source, Spot
 from gateway.policy.tenants import compile_tenant
 from gateway.pricing import Model
 
@@ -25,17 +25,26 @@ def load_policy(folder: Path) -> Policy:
 
     Raises PolicyInvalid with every problem that was found; files are named relative to how the folder was given.
     """
-    found: list[Problem] = []
-    entries = read_folder(folder, found)
-    if not found and not _names(entries, "account"):
-        found.append(Problem(str(folder), "", "has no [[account]]; a policy needs at least one"))
+    findings = Findings()
+    return compile_policy(read_folder(folder, findings), str(folder), findings)
+
+
+def compile_policy(sources: Sequence[Source], name: str, findings: Findings) -> Policy:
+    """Compile files to a policy; `name` is that of the whole.
+
+    Raises PolicyInvalid with every problem, those that were found before among them.
+    """
+    entries = read_entries(sources, findings)
+    whole = not findings.unread  # else what an entry refers to may be in what could not be read
+    if whole and not _names(entries, "account"):
+        findings.note(name, "has no [[account]]; a policy needs at least one")
     accounts = {each.id: compile_account(each, spot) for each, spot in _decoded(entries, "account", AccountDocument)}
     tenants = {each.id: compile_tenant(each, spot) for each, spot in _decoded(entries, "tenant", TenantDocument)}
     models = {each.slug: each for each, _ in _decoded(entries, "model", Model)}
-    family = Family(tenants, _names(entries, "tenant"), _names(entries, "account"))
+    family = Family(tenants, _names(entries, "tenant"), _names(entries, "account"), whole=whole)
     family.check()
-    if found:
-        raise PolicyInvalid(sorted(found, key=lambda problem: problem.file))
+    if findings.problems:
+        raise PolicyInvalid(findings.problems)
     linked, keyring = family.link(accounts)
     return Policy(fingerprint(entries), MappingProxyType(accounts), linked, MappingProxyType(models), keyring)
 

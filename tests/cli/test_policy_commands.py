@@ -27,7 +27,7 @@ def test_check_tells_each_problem_in_a_line_with_its_place(gateway: Run, tmp_pat
     (tmp_path / "a.toml").write_text('[[tenant]]\nid = "a"\nparrent = "b"\n[[tenant]]\nid = "b"\nweight = 0\n')
     status, _, err = gateway("check", "--policies", str(tmp_path))
     assert status == 1
-    assert any('a.toml: tenant "a"' in line and "parent" in line for line in err.splitlines())
+    assert any('a.toml:3:1: tenant "a"' in line and "parent" in line for line in err.splitlines())
     assert any('tenant "b"' in line for line in err.splitlines())
 
 

@@ -1,7 +1,7 @@
 """Every file of `broken/` is a policy with something wrong; its first lines say what the gateway answers.
 
-A line `#! place: message` is one problem, in the order of the report, without the name of the file. A file that has
-no account of its own is loaded beside a good one.
+A line `#! line:column: place: message` is one problem, in the order of the report, without the name of the file. A
+file that has no account of its own is loaded beside a good one.
 """
 
 from pathlib import Path
@@ -21,4 +21,4 @@ def test_a_broken_policy_is_told_in_full(path: Path, load: Load) -> None:
     expected = [line.removeprefix(MARK) for line in text.splitlines() if line.startswith(MARK)]
     with pytest.raises(PolicyInvalid) as caught:
         load(text)
-    assert [str(problem).removeprefix("policies/0.toml: ") for problem in caught.value.problems] == expected
+    assert [str(problem).removeprefix("policies/0.toml:") for problem in caught.value.problems] == expected

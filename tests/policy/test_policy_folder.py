@@ -84,6 +84,31 @@ def test_a_file_that_is_not_text_is_told(folder: Path) -> None:
     assert problems(folder) == ["policies/a.toml: is not UTF-8 (byte 6)"]
 
 
+@pytest.mark.parametrize(
+    ("text", "place"), [("id = ", "1:5"), ("[[tenant]]\nid = [\n  1,\n\n", "3:5"), ("a = 1\na = 2", "2:6")]
+)
+def test_a_file_that_is_not_toml_is_told_with_line_and_column(text: str, place: str, folder: Path) -> None:
+    (folder / "a.toml").write_text(text)
+    (found,) = problems(folder)
+    assert found.startswith(f"policies/a.toml:{place}: is not TOML: ")
+    assert "(at " not in found
+
+
+def test_nobody_is_blamed_for_a_name_that_may_be_in_a_file_that_cannot_be_read(folder: Path) -> None:
+    (folder / "a.toml").write_text("[[tenant]\nid = 'group'\n")
+    (folder / "b.toml").write_text('[[account]]\nid = "up"\nkey = []\n[[tenant]]\nid = "a"\nparent = "group"\n')
+    assert [found.split(": ")[0] for found in problems(folder)] == ["policies/a.toml:1:9", "policies/b.toml:1:1"]
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(folder: Path, load: Load) -> None:
+    """As Kubernetes mounts a ConfigMap with folders in it: the visible names are links into a hidden folder."""
+    (folder / "..data" / "tenants").mkdir(parents=True)
+    (folder / "..data" / "tenants" / "a.toml").write_text(TENANT_A)
+    (folder / "tenants").symlink_to(Path("..data") / "tenants")
+    (folder / "..data" / "tenants" / "round").symlink_to(folder.resolve())
+    assert set(load().tenants) == {"a"}
+
+
 def test_a_file_that_cannot_be_read_is_told(folder: Path) -> None:
     (folder / "a.toml").symlink_to("nowhere")
     assert problems(folder) == ["policies/a.toml: cannot be read: No such file or directory"]
@@ -94,13 +119,14 @@ def test_the_second_of_a_name_points_at_the_first(folder: Path) -> None:
     (folder / "accounts.toml").write_text(ACCOUNT + TENANT_A)
     (folder / "tenants" / "a.toml").write_text(TENANT_A)
     expected = (
-        'policies/tenants/a.toml: tenant "a": is a second tenant of that id; the first is in policies/accounts.toml'
+        'policies/tenants/a.toml:1:1: tenant "a": is a second tenant of that id; '
+        "the first is in policies/accounts.toml:7"
     )
     assert problems(folder) == [expected]
 
 
 def test_the_problems_of_all_files_are_told_at_once(folder: Path) -> None:
-    (folder / "a.toml").write_text('[[tenant]]\nid = "a"\naccount = "nobody"\n')
+    (folder / "a.toml").write_text('[[tenant]]\nid = "a"\ntimezone = "nowhere"\n')
     (folder / "b.toml").write_text("[[tenant]\n")
     (folder / "c.toml").write_text('[[account]]\nid = "up"\n[[model]]\nslug = 5\n')
     assert [problem.split(":")[0] for problem in problems(folder)] == [
@@ -115,6 +141,7 @@ def test_a_broken_account_or_parent_is_told_once_and_not_by_those_who_refer_to_i
     (folder / "a.toml").write_text('[[account]]\nid = "up"\ncolour = 1\n')
     (folder / "b.toml").write_text('[[tenant]]\nid = "group"\nweight = 0\n[[tenant]]\nid = "a"\nparent = "group"\n')
     assert [problem.split(",")[0] for problem in problems(folder)] == [
-        'policies/a.toml: account "up"',
-        'policies/b.toml: tenant "group"',
+        'policies/a.toml:1:1: account "up": has no [[account.key]]',
+        'policies/a.toml:3:1: account "up"',
+        'policies/b.toml:3:10: tenant "group"',
     ]
