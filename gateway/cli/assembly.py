@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Mapping
 
 from gateway.admission.admission import Admission
+from gateway.alerting.teller import Teller
+from gateway.ledger.alerts import Alerts
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import Store
@@ -63,7 +65,7 @@ class Assembly:
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, tuple[AccountParts, Policy]] = {}
         self._secrets: dict[tuple[str, str], str] = {}
-        self._reconcilers: list[Reconciler] = []
+        self._actors: list[Reconciler | Teller] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
     def adopt(self, policy: Policy) -> None:
@@ -84,15 +86,15 @@ class Assembly:
         self.app.put(GatewayApp(parts))
         # An account that is no longer in the policy has its last predictions settled by what was known of it.
         self._known |= {id_: (each, policy) for id_, each in accounts.items()}
-        self._reconcile()
+        self._act()
         self._telemetry.in_force(policy.version, policy.models)
         log.info("policy %s is in force", policy.version[:12])
 
     async def aclose(self, drain_seconds: float) -> None:
         """Let what is being recorded reach the ledger, so long, and stop."""
         await self.recorder.drain(drain_seconds)
-        for reconciler in self._reconcilers:
-            reconciler.stop()
+        for actor in self._actors:
+            actor.stop()
         for task in self._rounds:  # every step of theirs may be cut and repeated
             task.cancel()
         if self._rounds:
@@ -110,15 +112,20 @@ class Assembly:
         upstream = Eachlabs(account, secrets, self._client, self._telemetry, self._upstream_url)
         return AccountParts(ledger, Views(self._store, account.id), upstream, Settlement(ledger, self._telemetry))
 
-    def _reconcile(self) -> None:
-        """Start reconcilers for the present policy; those of an earlier one end with their round."""
-        for reconciler in self._reconcilers:
-            reconciler.stop()
-        self._reconcilers = [_reconciler(parts, policy) for parts, policy in self._known.values()]
-        for reconciler in self._reconcilers:
-            task = asyncio.ensure_future(reconciler.run())
+    def _act(self) -> None:
+        """Start what works beside the requests, by this policy; what began by an earlier one ends with its round."""
+        for actor in self._actors:
+            actor.stop()
+        self._actors = []
+        for parts, policy in self._known.values():
+            self._actors += [_reconciler(parts, policy), self._teller(parts.ledger.account, policy)]
+        for actor in self._actors:
+            task = asyncio.ensure_future(actor.run())
             self._rounds.add(task)
             task.add_done_callback(self._rounds.discard)
+
+    def _teller(self, account: str, policy: Policy) -> Teller:
+        return Teller(Alerts(self._store, self._scripts, account), policy.limits(account))
 
 
 def _reconciler(parts: AccountParts, policy: Policy) -> Reconciler:

@@ -5,9 +5,12 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+#: Loggers whose messages are JSON objects.
+MERGED = ("gateway.requests", "gateway.alerts")
+
 
 class JsonLines(logging.Formatter):
-    """Writes time, level, logger and message; a message that is JSON itself (the request log) is merged in."""
+    """Writes time, level, logger and message; a message that is JSON itself (requests, alerts) is merged in."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one record as one line."""
@@ -17,7 +20,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
         }
         message = record.getMessage()
-        line |= json.loads(message) if record.name == "gateway.requests" else {"message": message}
+        line |= json.loads(message) if record.name in MERGED else {"message": message}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -1,7 +1,10 @@
 """Limits and guards: what a policy bounds, in the terms in which the ledger counts it."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.domain.window import WindowName
@@ -21,6 +24,13 @@ class Mode(StrEnum):
 
     ENFORCE = "enforce"
     SHADOW = "shadow"
+
+
+class Threshold(NamedTuple):
+    """A share of a limit, as the policy writes it ("0.8"), and the use that reaches it, in the limit's unit."""
+
+    share: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,12 @@ class Limit:
     zone: ZoneInfo | None = None
     interval_us: int = 0
     alert_at: tuple[float, ...] = ()
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Where the limit raises an alert, lowest first; rounded up, so that none is raised before its share."""
+        shares = (str(share) for share in self.alert_at)  # a share is the decimal that was written, not its double
+        return tuple(Threshold(share, max(math.ceil(self.amount * Fraction(share)), 1)) for share in shares)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class AccountGauges(NamedTuple):
     now_us: int
     in_flight: dict[str, int]
     limits: list[LimitUse]
+    alerts: dict[tuple[str, str, str], int]
 
 
 async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iterable[str]) -> AccountGauges:
@@ -41,7 +42,7 @@ async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iter
 
     uses = await asyncio.gather(*(one(limit) for limit in limits))
     in_flight = {key: await views.upstream_slots(key, now_us) for key in upstream_keys}
-    return AccountGauges(await views.totals(), now_us, in_flight, list(uses))
+    return AccountGauges(await views.totals(), now_us, in_flight, list(uses), await views.alerts())
 
 
 async def _use(views: Views, limit: Limit, now_us: int) -> tuple[int, int]:

@@ -37,6 +37,21 @@ class Counted(NamedTuple):
     predictions: int
 
 
+class Check(NamedTuple):
+    """A limit as the scripts take it.
+
+    `place` is where it is counted: the index of its counter from 1, the key of its clock, or its scope. `alerts` are
+    the amounts of use at which an alert is raised, each with the name under which it is.
+    """
+
+    kind: LimitKind
+    enforced: bool
+    amount: int
+    place: int | str
+    interval_us: int
+    alerts: list[tuple[int, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The script's arguments, right while the store's time is inside [`start_us`, `stop_us`)."""
@@ -44,7 +59,7 @@ class Snapshot:
     start_us: int
     stop_us: int
     counters: list[dict[str, str | int]]
-    checks: list[tuple[str, bool, int, int | str, int]]
+    checks: list[Check]
 
 
 class Postings:
@@ -71,11 +86,12 @@ class Postings:
         stop = min((int(c["stop"]) for c in counters), default=FOREVER_US)
         return Snapshot(start, stop, counters, [self._check(limit) for limit in self.limits])
 
-    def _check(self, limit: Limit) -> tuple[str, bool, int, int | str, int]:
-        return (limit.kind, limit.mode is Mode.ENFORCE, limit.amount, self._place(limit), limit.interval_us)
+    def _check(self, limit: Limit) -> Check:
+        alerts = [(threshold.amount, f"{limit.id}|{threshold.share}") for threshold in limit.thresholds]
+        enforced = limit.mode is Mode.ENFORCE
+        return Check(limit.kind, enforced, limit.amount, self._place(limit), limit.interval_us, alerts)
 
     def _place(self, limit: Limit) -> int | str:
-        """Say where a limit is counted: the index of its counter from 1, the key of its clock, or its scope."""
         counter = counter_of(limit)
         if counter:
             return self.counters.index(counter) + 1

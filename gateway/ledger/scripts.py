@@ -17,6 +17,8 @@ VERBS = (
     "release",
     "absent",
     "claim",
+    "alerts",
+    "watch",
     "audit",
     "restore",
 )

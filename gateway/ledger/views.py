@@ -84,6 +84,11 @@ class Views:
         values = await self._store.read("HMGET", counter.key(self.prefix, start_us), "c", "h", "n")
         return Counted(*(int(value or 0) for value in values))
 
+    async def alerts(self) -> dict[tuple[str, str, str], int]:
+        """Count the alerts that were ever raised, by scope, limit and threshold."""
+        counted = await self._store.read("HGETALL", f"{self.prefix}:alerts")
+        return {_alert_name(name.decode()): int(count) for name, count in counted.items()}
+
     async def slots(self, scope: str, now_us: int) -> int:
         """Count the predictions in flight under a scope."""
         return int(await self._store.read("ZCOUNT", f"{self.prefix}:s:{scope}", f"({now_us}", "+inf"))
@@ -104,6 +109,11 @@ class Views:
         """Give the tenant that presigned a file."""
         owner = await self._store.read("GET", f"{self.prefix}:f:{file}")
         return owner.decode() if owner else None
+
+
+def _alert_name(text: str) -> tuple[str, str, str]:
+    scope, limit, share = text.split("|")
+    return scope, limit, share
 
 
 def _score(pairs: list[object]) -> int:

@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gateway.domain.errors import Code, Refused
+from gateway.domain.instants import instant
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.views import Views
-from gateway.server.instants import instant
 
 PAGE = 25  # records that are read at once; the creates want their share of the store's connections
 #: A list with filters looks at no more than this many of the tenant's newest predictions.

@@ -134,6 +134,7 @@ def _families(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
     yield in_flight
     yield queue
     yield from _limits([use for gauges in found.values() for use in gauges.limits])
+    yield _alerts(found)
 
 
 def _reservations(found: Mapping[str, AccountGauges]) -> Metric:
@@ -158,6 +159,19 @@ def _limits(uses: Iterable[LimitUse]) -> Iterable[Metric]:
             used_usd.add_metric(names, used / UNITS_PER_USD)
             held_usd.add_metric(names, held / UNITS_PER_USD)
     return (ratio, limit_usd, used_usd, held_usd)
+
+
+def _alerts(found: Mapping[str, AccountGauges]) -> Metric:
+    """Count from the ledger, so that no restart and no number of workers changes it; only what the policy has now."""
+    family = CounterMetricFamily(
+        "gateway_limit_alerts_total", "Thresholds of limits reached", labels=("scope", "limit", "threshold")
+    )
+    for gauges in found.values():
+        for limit, _, _ in gauges.limits:
+            for share, _ in limit.thresholds:
+                name = (limit.scope, limit.id, share)
+                family.add_metric(name, gauges.alerts.get(name, 0))
+    return family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -10,11 +10,11 @@ from starlette.routing import Route
 from gateway.admission.price import price
 from gateway.admission.reading import read_create
 from gateway.domain.errors import Code, Refused
+from gateway.domain.instants import instant
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import Reservation
 from gateway.server.exchange import read_body
 from gateway.server.executions import list_executions
-from gateway.server.instants import instant
 from gateway.server.parts import Parts
 
 _JSON = msgspec.json.Encoder(decimal_format="number")

@@ -15,6 +15,7 @@ TEXTS = frozenset(
     (
         *("prefix", "id", "scope", "index", "clock", "owner"),
         *("r.tenant", "r.prediction", "r.counters", "r.state", "req.prediction", "c.key", "entry[1]", "rate[1]"),
+        *("counter.key", "counter.scope", "share", "mark"),
     )
 )
 #: Calls whose result is text.

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from simulation.chaos import Chaos
-from simulation.invariants import check
 from simulation.policies import PRICES, SECRETS
+from simulation.violation import check
 from simulation.workers import Worker
 
 #: What a client does next, with weights.

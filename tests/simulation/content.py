@@ -23,6 +23,7 @@ def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
         pipeline.zrange(name, 0, -1, withscores=True)
     for name in records:
         pipeline.hgetall(name)
+    pipeline.hgetall(f"{PREFIX}:alerts")
     found = iter(pipeline.execute())
     sets = [{each.decode() for each in next(found)} for _ in indexes]
     members = {name: {id_.decode(): score for id_, score in next(found)} for name in (*slots, *keys)}
@@ -33,4 +34,5 @@ def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
         {name[len(f"{PREFIX}:s:") :]: members[name] for name in slots},
         {name[len(f"{PREFIX}:us:") :]: members[name] for name in keys},
         {name[len(f"{PREFIX}:r:") :]: record for name, record in kept.items()},
+        {name.decode(): int(count) for name, count in next(found).items()},
     )

@@ -6,38 +6,16 @@ entries that it wrote and how much it wrote at all; it keeps a `Reference` and c
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from simulation import alerts
 from simulation.reference import WAYS, Correction, Held, Idem, Rate, Reference, Share
+from simulation.violation import check
 
-NAMES = MappingProxyType(
-    {
-        "limit": "1: no enforced limit is passed at an admission, and none refuses wrongly",
-        "sums": "2: held = Σ live holds, charged = Σ costs + corrections, in every scope and window",
-        "slots": "3: slots taken = live reservations that hold one, and none is kept by an ended one",
-        "journal": "4: dense, one entry for each change and none without",
-        "audit": "4: checkpoint + fold(journal) = counters, by the gateway's own auditor",
-        "life": "5: one beginning, at most one end, only the ways of the table",
-        "sent": "6: a create is sent once, after its durable hold, by the key that was reserved",
-        "bill": "7: after quiet, charged = upstream's bill, assumptions apart",
-        "upstream": "8: never more than N creates in 60 s nor C in flight, as upstream sees it",
-        "repeat": "9: refusals and repeats change nothing; an Idempotency-Key runs once",
-        "quiet": "11: every live reservation ends, and nothing is left of it",
-        "fault": "no request or round ends in an unforeseen error",
-    }
-)
-
-
-class Violation(BaseException):
-    """An invariant is broken; no Exception, so that nothing under test takes it for a fault of store or upstream."""
-
-
-def check(name: str, holds: object, *facts: object) -> None:
-    if not holds:
-        raise Violation(f"{name} ({NAMES[name]}): {' '.join(map(str, facts))}")
+#: Verbs that may write without an entry in the journal.
+UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch"))
 
 
 class Witness:
@@ -57,7 +35,7 @@ class Witness:
         decide = getattr(self, f"_{verb}", None)
         fact = decide(req, blobs, what, list(reply[2:]), at) if decide else None
         self._journal(verb, fact, wrote, at)
-        if fact is None and what != "buried" and verb not in ("seed", "claim", "absent"):
+        if fact is None and what != "buried" and verb not in UNWRITTEN:
             check("repeat", not wrote.writes, verb, "answered", what, "and wrote", wrote.writes, "times")
 
     def _journal(self, verb: str, fact: Sequence[Any] | None, wrote: "Wrote", at: int) -> None:
@@ -110,7 +88,7 @@ class Witness:
         """Compare what each limit was said to have used with the reference; returns whether one must refuse."""
         added = what == "admitted" and not req["dry"]
         refused = False
-        for (kind, enforced, amount, place, interval), shown in zip(req["checks"], found, strict=True):
+        for (kind, enforced, amount, place, interval, _), shown in zip(req["checks"], found, strict=True):
             violated, used, held = bool(shown[0]), shown[1], shown[2]
             if kind == "rate":
                 right = self._rate(amount, place, interval, shown, added, at)
@@ -154,7 +132,7 @@ class Witness:
     def _shares(self, req: Mapping[str, Any], found: Sequence[Sequence[int]], at: int) -> tuple[Share, ...]:
         """Fill the buckets of an admitted create."""
         shares = []
-        for (kind, _, _, clock, interval), shown in zip(req["checks"], found, strict=True):
+        for (kind, _, _, clock, interval, _), shown in zip(req["checks"], found, strict=True):
             if kind == "rate" and not shown[0]:
                 rate = self.ref.rates[clock]
                 rate.empty = max(rate.empty, at) + interval
@@ -188,8 +166,15 @@ class Witness:
         self.ref.add(Held(*who, *where, self._shares(req, rest[1], at), idem[0] if idem else None))
         if idem:
             self.ref.idems[idem[0]] = Idem(req["id"], idem[1])
+        alerts.admitted(self.ref, req, rest[1], at)
         names = ("id", "tenant", "key", "model", "price", "estimate", "hold", "postings")
         return [req[name] for name in names]
+
+    def _watch(self, req: Mapping[str, Any], _: object, __: object, rest: list[Any], at: int) -> None:
+        alerts.watched(self.ref, req, rest[0], at)
+
+    def _alerts(self, req: Mapping[str, Any], _: object, __: object, rest: list[Any], *___: object) -> None:
+        alerts.claimed(self.ref, req["told"], rest[1:])
 
     def _step(self, event: str, req: Mapping[str, Any], what: str) -> Held | None:
         """Take the way of the table; None where there is none, which the reply must say."""
@@ -302,6 +287,7 @@ class Content(msgspec.Struct, frozen=True):
     slots: dict[str, dict[str, float]]
     upstream_slots: dict[str, dict[str, float]]
     records: dict[str, dict[str, str]]
+    alerts: dict[str, int]
 
 
 def check_content(ref: Reference, content: Content) -> None:
@@ -315,6 +301,7 @@ def check_content(ref: Reference, content: Content) -> None:
     check("sums", content.held == ids("held"), "held differs by", content.held ^ ids("held"))
     check("sums", content.doubt == ids("in_doubt"), "doubt differs by", content.doubt ^ ids("in_doubt"))
     check("quiet", content.due == live, "due differs from live by", content.due ^ live)
+    alerts.check_counted(ref, content.alerts)
     at = max(content.now, ref.clock)
     for name, lists, by in (("scope", content.slots, ref.by_scope), ("key", content.upstream_slots, ref.by_key)):
         for place, members in lists.items():
@@ -340,6 +327,7 @@ def check_quiet(ref: Reference) -> None:
     """After quiet nothing is live."""
     live = [each for each in ref.all.values() if each.live]
     check("quiet", not live, len(live), "are still live, such as", live[:2])
+    alerts.check_told(ref)
 
 
 def check_bill(ref: Reference, executions: Iterable[Any], owner_of: Callable[[Any], str]) -> None:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from redis import Redis
 
 from gateway.ledger.scripts import Script, _script
-from simulation.invariants import Violation
 from simulation.server import running_server
 from simulation.simulator import simulate
 from simulation.store import SCRIPTS
+from simulation.violation import Violation
 
 SEEDS = range(16)
 
@@ -70,6 +70,12 @@ MUTANTS = (
     _of("a new limit forgets the past", "seed", "c.c, c.n = c.c + charge, c.n + count"),
     _of("live holds do not post to a new limit", "seed",
         "if not posts[c.key] then r.counters = r.counters .. '\\n' .. c.key end"),
+    _of("an alert is raised at every create", "reserve", "redis.call('HSETNX', counter.key, mark, at) == 1", "true"),
+    _of("an alert reckons without what is held", "reserve", "if used + held < amount then", "if used < amount then"),
+    _of("a create raises no alert", "reserve", "notice(at, req.counters[c[4]]", "local _ = (function() end)(at"),
+    _of("an alert is lost with its worker", "alerts", "redis.call('ZADD', prefix .. ':tell', at + req.again_us, id)",
+        "redis.call('ZREM', prefix .. ':tell', id)"),
+    _of("an alert that was told stays", "alerts", "redis.call('ZREM', prefix .. ':tell', id)\n"),
     _of("time runs backwards", "",
         "math.max(store_time(), tonumber(redis.call('GET', prefix .. ':clock') or '0'))", "store_time()"),
 )  # fmt: skip

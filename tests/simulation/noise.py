@@ -7,12 +7,12 @@ import msgspec
 from redis.exceptions import NoScriptError
 
 from simulation.chaos import Chaos
-from simulation.invariants import check
 from simulation.reference import WAYS
 from simulation.store import PREFIX, SimServer
+from simulation.violation import check
 
 #: Verbs that a network may deliver a second time at any age; `absent` is a reading, and tells of its own time.
-REPLAYED = frozenset(("reserve", "seed", "confirm", "doubt", "finish", "settle", "correct", "release"))
+REPLAYED = frozenset(("reserve", "seed", "confirm", "doubt", "finish", "settle", "correct", "release", "watch"))
 
 
 class Noise:

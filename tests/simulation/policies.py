@@ -66,15 +66,18 @@ class Policies:
             mode = chance.choice(("enforce", "enforce", "enforce", "shadow"))
             if chance.random() < 0.12:
                 usd = f"{chance.choice((0.1, 0.5, 1.0, 2.0, 5.0)) * size:.2f}"
-                yield from _table(table, kind="budget", window=window, usd=usd, mode=mode)
+                yield from _table(table, kind="budget", window=window, usd=usd, mode=mode, alert_at=self._alerts())
             if chance.random() < 0.08:
                 most = int(chance.choice((3, 10, 40, 100)) * size)
-                yield from _table(table, kind="count", window=window, max=most, mode=mode)
+                yield from _table(table, kind="count", window=window, max=most, mode=mode, alert_at=self._alerts())
         if chance.random() < 0.25:
             rate = {chance.choice(("per_minute", "per_second")): chance.choice((6, 20, 60))}
             yield from _table(table, kind="rate", burst=chance.choice((1, 3, 8)), **rate)
         if chance.random() < 0.25:
             yield from _table(table, kind="concurrency", max=int(chance.choice((1, 4, 8)) * size))
+
+    def _alerts(self) -> list[float]:
+        return self.chaos.random.choice(([], [0.5, 0.8, 1.0], [0.07, 0.999]))
 
 
 def _table(name: str, **fields: Any) -> Iterable[str]:

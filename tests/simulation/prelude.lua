@@ -11,6 +11,7 @@ local function expire_at(key, us)
 end
 
 local redis = {}
+redis.sha1hex = real.sha1hex
 function redis.call(name, ...)
   local a = { ... }
   if name == 'EXPIRE' or name == 'PEXPIRE' or name == 'EXPIREAT' then

@@ -89,6 +89,20 @@ class Rate:
     back: int = 0
 
 
+@dataclass
+class Raised:
+    """A threshold that was reached: the counter's key, the limit, and its use at the time."""
+
+    key: str
+    kind: str
+    name: str
+    limit: int
+    used: int
+    held: int
+    at: int
+    forgotten: bool = False
+
+
 class Sums(NamedTuple):
     """What a counter should show."""
 
@@ -107,6 +121,7 @@ class Reference:
     graves: dict[str, int] = field(default_factory=dict)
     rates: dict[str, Rate] = field(default_factory=dict)
     corrections: list[Correction] = field(default_factory=list)
+    alerts: dict[str, Raised] = field(default_factory=dict)
     clock: int = 0
     seen: int = 0
     sequence: int = 0

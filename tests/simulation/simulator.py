@@ -20,11 +20,12 @@ from gateway.ledger.store import LedgerUnavailable, Store
 from simulation.chaos import Chaos
 from simulation.clients import Clients
 from simulation.content import read_content
-from simulation.invariants import Violation, check, check_bill, check_content, check_quiet
+from simulation.invariants import check_bill, check_content, check_quiet
 from simulation.noise import Noise
 from simulation.policies import IN_DOUBT_HOURS, KEYS, PRICES, TIMES, Policies
 from simulation.store import SCRIPTS, SimClient, SimServer
 from simulation.upstream import Run, SimUpstream, SimWire
+from simulation.violation import Violation, check
 from simulation.virtual_time import VirtualLoop, simulated_time
 from simulation.workers import Worker, make_task
 

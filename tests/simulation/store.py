@@ -16,7 +16,8 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from gateway.ledger.scripts import Script, load_scripts
 from simulation.chaos import Chaos
-from simulation.invariants import Line, Witness, Wrote, check
+from simulation.invariants import Line, Witness, Wrote
+from simulation.violation import check
 
 PRELUDE = Path(__file__).with_name("prelude.lua").read_text("utf-8")
 SCRIPTS = load_scripts(PRELUDE)

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown, Outgoing
 from simulation.chaos import Chaos
-from simulation.invariants import check
+from simulation.violation import check
 
 #: What becomes of a create on the wire, with weights; a run draws at random whether it has any fault at all.
 FATES = {

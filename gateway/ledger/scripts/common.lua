@@ -73,3 +73,22 @@ local function finish_life(id, r, at, state, how, cost, count)
   if r.idem then redis.call('EXPIRE', r.idem, req.idem_s) end
   redis.call('ZREMRANGEBYSCORE', prefix .. ':t:' .. r.tenant, '-inf', at - req.keep_s * 1000000)
 end
+
+-- Notices that a limit's use has reached thresholds of its policy: each once in a window, marked in the counter,
+-- counted, and kept until it was told. `check` is one of reserve's, its alerts {amount, 'limit|share'}, lowest first.
+-- Adds the ids of those that are new to `raised`.
+local function notice(at, counter, check, used, held, raised)
+  for _, alert in ipairs(check[6] or {}) do
+    local amount, share = unpack(alert)
+    if used + held < amount then return end
+    local mark = 'a|' .. share .. '|' .. int(amount)
+    if redis.call('HSETNX', counter.key, mark, at) == 1 then
+      local id = redis.sha1hex(counter.key .. '|' .. mark)
+      redis.call('HINCRBY', prefix .. ':alerts', counter.scope .. '|' .. share, 1)
+      redis.call('HSET', prefix .. ':untold', id,
+        cmsgpack.pack({ counter.key, check[1], share, check[3], used, held, at, counter.stop }))
+      redis.call('ZADD', prefix .. ':tell', at, id)
+      raised[#raised + 1] = id
+    end
+  end
+end

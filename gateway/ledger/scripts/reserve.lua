@@ -4,7 +4,8 @@
 --   estimate, hold;
 --   postings (id of the set of counters), scopes (list);
 --   counters: list of {key, scope, start, stop, expire_s (0: never)}, each once;
---   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval};
+--   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval, alerts}, the latter a list of
+--     {amount, 'limit|share'} at which a budget or count raises an alert, lowest first;
 --   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
 --   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
 --   idem: {key, fingerprint} or nil; dry: answer, but write nothing.
@@ -112,6 +113,7 @@ for i, counter in ipairs(req.counters) do
   if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
   counters[i] = counter.key
 end
+for i, c in ipairs(req.checks) do notice(at, req.counters[c[4]], c, after[i][2], after[i][3], {}) end
 local given = {}
 for i, rate in ipairs(rates) do
   redis.call('SET', rate[1], rate[2], 'PX', lifetime_ms(rate[2]))

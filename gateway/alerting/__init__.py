@@ -1,0 +1,1 @@
+"""Alerting: what becomes of a threshold that a limit's use has reached."""

@@ -1,0 +1,53 @@
+"""The teller: tells of every alert, once it is in the store, and looks for those that no create raised.
+
+Every worker runs one for each account. They share the work by claims, as the reconciler does: an alert whose worker
+died before it was told is claimed again, so that it is told at least once, and always under the same id.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+
+from gateway.alerting.words import facts
+from gateway.domain.limit import Limit
+from gateway.ledger.alerts import Alerts
+from gateway.ledger.store import LedgerUnavailable
+
+log = logging.getLogger("gateway.teller")
+told = logging.getLogger("gateway.alerts")
+
+PAUSE_SECONDS = 1.0
+
+
+class Teller:
+    """Tells the alerts of one account until it is stopped; `limits` are all that the account's ledger counts."""
+
+    def __init__(self, alerts: Alerts, limits: Sequence[Limit]) -> None:
+        self._alerts = alerts
+        self._limits = limits
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Let the round that runs come to its end, and begin no other."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Tell what there is until stopped; no failure of the store, nor a fault here, ends it."""
+        while not self._stopping:
+            try:
+                await self._round()
+            except LedgerUnavailable as error:
+                log.warning("the ledger does not answer: %s", error)
+            except Exception:
+                log.exception("an alert could not be told; the next round tries again")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _round(self) -> None:
+        claimed = await self._alerts.claim()
+        if claimed.watch:
+            await self._alerts.watch(self._limits, claimed.now_us)
+        while claimed.alerts or claimed.watch:
+            for alert in claimed.alerts:
+                told.warning("%s", json.dumps(facts(alert)))
+            claimed = await self._alerts.claim([alert.id for alert in claimed.alerts])
