@@ -23,6 +23,7 @@ COMMANDS = {
     "quote": Command("quote", "price a request without sending it"),
     "keys": Command("keys", "make a key of a tenant"),
     "ledger": Command("ledger", "verify, rebuild or export the ledger"),
+    "reconcile": Command("reconcile", "compare the ledger with upstream's own list"),
     "usage": Command("usage", "spend and holds by tenant, key, model and day"),
 }
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import csv
 import json
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from datetime import date
 from gateway.cli.check import load_or_explain
 from gateway.cli.focus import FOCUS_COLUMNS, focus_row
 from gateway.cli.stores import add_store_arguments, open_store
+from gateway.cli.tables import write_csv, write_table
 from gateway.domain.money import format_usd
 from gateway.ledger.embedded import StoreFailed
 from gateway.ledger.journal import read_journal
@@ -43,9 +43,9 @@ def run(flags: argparse.Namespace) -> int:
         return 1
     asked = {group: found for group, found in sums.items() if _in_span(group.day, flags)}
     if flags.focus:
-        _write_csv(FOCUS_COLUMNS, [focus_row(group, found) for group, found in asked.items() if found.charged])
+        write_csv(FOCUS_COLUMNS, [focus_row(group, found) for group, found in asked.items() if found.charged])
     elif flags.csv:
-        _write_csv(COLUMNS, [_row(group, found) for group, found in asked.items()])
+        write_csv(COLUMNS, [_row(group, found) for group, found in asked.items()])
     elif flags.json:
         print(json.dumps([_row(group, found) for group, found in asked.items()], indent=2))
     else:
@@ -81,20 +81,9 @@ def _row(group: Group, found: Sum) -> dict[str, str | int]:
     }
 
 
-def _write_csv(columns: tuple[str, ...], rows: list[dict[str, str | int]]) -> None:
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-
-
 def _write_table(sums: Mapping[Group, Sum]) -> None:
-    """Write columns as wide as their contents, with the total below."""
+    """Write the rows, with the total below."""
     total = Sum(*(sum(column) for column in zip(*sums.values(), strict=True))) if sums else Sum(0, 0, 0)
     rows = [[str(value) for value in _row(group, found).values()] for group, found in sums.items()]
     rows.append(["total", "", "", "", "", str(total.predictions), format_usd(total.charged), format_usd(total.held)])
-    table = [list(COLUMNS), *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
-    for row in table:
-        left = [text.ljust(width) for text, width in zip(row[:5], widths[:5], strict=True)]
-        right = [text.rjust(width) for text, width in zip(row[5:], widths[5:], strict=True)]
-        print("  ".join(left + right).rstrip())
+    write_table(COLUMNS, rows, left=5)

@@ -40,21 +40,21 @@ class Lister:
 
     async def between(self, first_us: int, last_us: int) -> Listing | None:
         """Read every execution that was created between two times of the store, and a little more on either side."""
-        ahead_us = await self._ahead_us()
+        ahead_us = await self.ahead_us()
         if ahead_us is None:
             return None
-        end = _instant(last_us + ahead_us + 4 * SLACK_US)
+        end = instant(last_us + ahead_us + 4 * SLACK_US)
         executions = await self._all(first_us + ahead_us - 4 * SLACK_US, {"to": end})
         return None if executions is None else Listing(executions, ahead_us)
 
     async def reading_of(self, reservation: Reservation) -> Reading | None:
         """Read what the list says of one prediction; its cost stands there even where a poll has none."""
-        ahead_us = await self._ahead_us()
+        ahead_us = await self.ahead_us()
         if ahead_us is None:
             return None
         start_us = reservation.admitted_us + ahead_us - 4 * SLACK_US
         end_us = start_us + 600 * MICROSECONDS
-        executions = await self._all(start_us, {"model": reservation.model, "to": _instant(end_us)})
+        executions = await self._all(start_us, {"model": reservation.model, "to": instant(end_us)})
         return next((e.reading for e in executions or () if e.id == reservation.prediction), None)
 
     async def input_digests(self, executions: Sequence[Execution]) -> dict[str, str]:
@@ -75,7 +75,7 @@ class Lister:
         found: dict[str, Execution] = {}
         offset = 0
         for _ in range(MOST_PAGES):
-            page = await self._page({"limit": PAGE, "offset": offset, "from": _instant(start_us), **filters})
+            page = await self.page({"limit": PAGE, "offset": offset, "from": instant(start_us), **filters})
             if page is None or not page[1]:
                 return None if page is None else list(found.values())
             found.update((row.id, row) for row in page[1])
@@ -83,7 +83,8 @@ class Lister:
         log.warning("the list of executions has more than %d pages; nothing is concluded from it", MOST_PAGES)
         return None
 
-    async def _page(self, parameters: dict[str, str | int]) -> tuple[Answer, list[Execution]] | None:
+    async def page(self, parameters: dict[str, str | int]) -> tuple[Answer, list[Execution]] | None:
+        """Read one page, with the answer that it stands in."""
         try:
             answer = await self._upstream.executions(parameters, self._upstream.account.keys[0].id)
         except (NotSent, OutcomeUnknown) as error:
@@ -95,10 +96,10 @@ class Lister:
             return None
         return answer, rows
 
-    async def _ahead_us(self) -> int | None:
+    async def ahead_us(self) -> int | None:
         """Compare upstream's own Date with the store's time; it has whole seconds, which SLACK_US covers."""
         before_us = await self._ledger.now_us()
-        page = await self._page({"limit": 1})
+        page = await self.page({"limit": 1})
         after_us = await self._ledger.now_us()
         date = page[0].header(b"date") if page else None
         if date is None or after_us - before_us > SLOWEST_US:
@@ -106,5 +107,6 @@ class Lister:
         return int(parsedate_to_datetime(date).timestamp()) * MICROSECONDS - (before_us + after_us) // 2
 
 
-def _instant(us: int) -> str:
+def instant(us: int) -> str:
+    """Write a time (microseconds) as upstream reads it."""
     return datetime.fromtimestamp(us / MICROSECONDS, UTC).isoformat()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from cli.conftest import on_store, spend
 from gateway.ledger.store import Store
 
@@ -98,3 +100,15 @@ def test_an_export_goes_on_where_it_stopped(gateway: Run, tmp_path: Path) -> Non
 def test_a_store_that_is_not_there_is_told(gateway: Run) -> None:
     status, _, err = gateway("usage", "--redis-url", "redis://127.0.0.1:1")
     assert (status, err.startswith("gateway usage: ")) == (1, True)
+
+
+def test_a_period_without_an_hour_in_it_is_not_reconciled(gateway: Run) -> None:
+    for words in (("--from", "2026-01-02", "--to", "2026-01-01"), ("--from", "2999-01-01")):
+        status, out, err = gateway("reconcile", *words)
+        assert (status, out, "the period is empty" in err) == (1, "", True)
+
+
+def test_an_upstream_key_without_a_secret_is_named(gateway: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EACHLABS_API_KEY", raising=False)
+    status, _, err = gateway("reconcile", "--from", "2026-01-01")
+    assert (status, "EACHLABS_API_KEY" in err) == (1, True)

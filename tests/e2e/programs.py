@@ -25,7 +25,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environ(),
+                env=environ(),
                 bufsize=0,
             )
         try:
@@ -125,12 +125,13 @@ class Gateway(Program):
 
     def verify_ledger(self) -> None:
         """Recompute every counter of the running ledger from its journal, by the operator's own command."""
-        places = [word for flag in ("--data-dir", "--policies") for word in (flag, self._value(flag))]
+        places = [word for flag in ("--data-dir", "--policies") for word in (flag, self.value(flag))]
         words = [sys.executable, "-m", "gateway", "ledger", "verify", *places]
-        done = subprocess.run(words, env=_environ(), capture_output=True, text=True, timeout=30)
+        done = subprocess.run(words, env=environ(), capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def _value(self, flag: str) -> str:
+    def value(self, flag: str) -> str:
+        """What it was started with."""
         return self.words[self.words.index(flag) + 1]
 
     def again(self) -> "Gateway":
@@ -151,7 +152,7 @@ def _processes() -> list[tuple[int, int, str]]:
     return [(int(row[0]), int(row[1]), row[3]) for row in rows if len(row) == 4 and not row[2].startswith("Z")]
 
 
-def _environ() -> dict[str, str]:
+def environ() -> dict[str, str]:
     """What this process was given, without the settings of another gateway."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     return kept | {"EACHLABS_API_KEY": UPSTREAM_SECRET, "PYTHONWARNINGS": "default"}

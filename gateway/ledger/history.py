@@ -1,0 +1,70 @@
+"""History: reservations as the journal tells of them, from their admission to their present state."""
+
+from collections.abc import AsyncIterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from gateway.domain.reservation import How, Reservation, State
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.journal import Confirmed, Corrected, Doubted, Entry, Finished, Released, Reserved, Settled
+
+
+class HistoryTrimmed(Exception):
+    """The journal begins after the time that was asked for; says when."""
+
+
+async def read_history(
+    account: str, entries: AsyncIterable[Entry], from_us: int, until_us: int
+) -> dict[str, Reservation]:
+    """Give what was admitted from `from_us` and before `until_us` (microseconds), by reservation id.
+
+    `entries` are the account's whole journal. Raises HistoryTrimmed where its beginning was cut off after `from_us`.
+    """
+    found: dict[str, Reservation] = {}
+    first = True
+    async for entry in entries:
+        if first and entry.sequence > 1 and entry.at_us > from_us:
+            begins = datetime.fromtimestamp(entry.at_us // MICROSECONDS, UTC)
+            raise HistoryTrimmed(f"the journal begins at {begins:%Y-%m-%dT%H:%M:%SZ}; ask for what came after")
+        first = False
+        if isinstance(entry.fact, Reserved):
+            if from_us <= entry.at_us < until_us:
+                found[entry.reservation] = _begun(account, entry, entry.fact)
+        elif entry.reservation in found:
+            found[entry.reservation] = _changed(found[entry.reservation], entry)
+    return found
+
+
+def _begun(account: str, entry: Entry, fact: Reserved) -> Reservation:
+    return Reservation(
+        id=entry.reservation,
+        state=State.HELD,
+        account=account,
+        tenant=fact.tenant,
+        key=fact.key,
+        model=fact.model,
+        price_version=fact.price_version,
+        upstream_key="",
+        estimate=fact.estimate,
+        hold=fact.hold,
+        admitted_us=entry.at_us,
+    )
+
+
+def _changed(before: Reservation, entry: Entry) -> Reservation:
+    """Follow one entry; the scripts have seen to it that the table of transitions allows it."""
+    match entry.fact:
+        case Confirmed() as fact:
+            return replace(before, state=State.RUNNING, prediction=fact.prediction, confirmed_us=entry.at_us)
+        case Doubted():
+            return replace(before, state=State.IN_DOUBT)
+        case Finished() as fact:
+            return replace(before, status=fact.status, finished_us=entry.at_us)
+        case Settled() as fact:
+            return replace(before, state=State.SETTLED, cost=fact.cost, how=fact.how, ended_us=entry.at_us)
+        case Corrected() as fact:
+            return replace(before, cost=fact.cost, how=How.LATE)
+        case Released():
+            return replace(before, state=State.RELEASED, cost=0, how=How.RELEASED, ended_us=entry.at_us)
+        case _:
+            return before
