@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gateway.cli.tables import write_table
+from gateway.domain.instants import instant
 from gateway.domain.money import format_usd
-from gateway.server.instants import instant
 from gateway.settlement.comparison import Period, Result, Row
 
 COLUMNS = (
