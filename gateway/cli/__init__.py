@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": Command("serve", "run the gateway"),
     "sandbox": Command("sandbox", "run the simulated upstream alone"),
     "check": Command("check", "validate the policy files"),
+    "policy": Command("policy", "the schema of the policy files"),
     "quote": Command("quote", "price a request without sending it"),
     "keys": Command("keys", "make a key of a tenant"),
     "ledger": Command("ledger", "verify, rebuild or export the ledger"),

@@ -1,7 +1,7 @@
 """The grammar of the policy files: what an operator may write, field by field, before it has any meaning.
 
 Amounts are texts here and times are what TOML gave. What a number alone can say wrong (a negative rate) is said by
-the types; what takes a sentence is checked where the document is compiled.
+the types; what takes a sentence is checked where the document is compiled. Descriptions are what an editor shows.
 """
 
 from typing import Annotated, Literal
@@ -11,6 +11,25 @@ from msgspec import Meta, Struct
 from gateway.domain.limit import Mode
 from gateway.domain.window import WindowName
 
+
+def _text(description: str, pattern: str) -> Meta:
+    """Describe a text whose form an editor checks by a pattern, and the gateway in words of its own."""
+    return Meta(description=description, extra_json_schema={"pattern": pattern})
+
+
+_ID = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+Id = Annotated[str, _text("name in metrics, logs and refusals: a-z, 0-9, '.', '_', '-'", _ID)]
+Usd = Annotated[str, _text('US dollars as text, such as "5.00"', r"^[0-9]{1,9}(\.[0-9]{1,8})?$")]
+Sha256 = Annotated[
+    str, _text("SHA-256 of the key's secret in hex; `gateway keys new` prints one", r"^[0-9a-fA-F]{64}$")
+]
+Moment = Annotated[
+    object,
+    Meta(
+        description="when the key stops to open anything, such as 2027-02-01T00:00:00Z",
+        extra_json_schema={"type": "string"},
+    ),
+]
 #: Counters are doubles in the store: no number of a policy may pass what is exact there.
 Amount = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Positive = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -19,6 +38,9 @@ Seconds = Annotated[float, Meta(ge=0, le=3600)]
 Hours = Annotated[float, Meta(gt=0, le=24 * 7)]  # the counters of minutes and hours live a day longer
 Fraction = Annotated[float, Meta(gt=0, le=1)]
 Number = int | float
+Globs = Annotated[
+    tuple[str, ...], Meta(description='models it may use, as globs such as "flux-*"; default every one')
+]
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,22 +50,22 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class LimitDocument(Document, frozen=True, tag_field="kind"):
     """What all four kinds of limit have."""
 
-    id: str | None = None
-    mode: Mode = Mode.ENFORCE
+    id: Id | None = None
+    mode: Annotated[Mode, Meta(description="shadow: counted and reported, never refused")] = Mode.ENFORCE
 
 
 class WindowedDocument(LimitDocument, frozen=True):
     """A limit that counts within calendar windows, and can therefore warn on the way up."""
 
-    window: WindowName | None = None
-    rolling: str | None = None
-    alert_at: tuple[Fraction, ...] = ()
+    window: Annotated[WindowName | None, Meta(description="calendar window, in the tenant's time zone")] = None
+    rolling: Annotated[str | None, Meta(description="not available yet; use window")] = None
+    alert_at: Annotated[tuple[Fraction, ...], Meta(description="shares of the limit, such as [0.5, 0.8, 1.0]")] = ()
 
 
 class BudgetDocument(WindowedDocument, frozen=True, kw_only=True, tag="budget"):
-    """Money per window; `usd` is a decimal text of US dollars."""
+    """Money per window."""
 
-    usd: str
+    usd: Usd
 
 
 class CountDocument(WindowedDocument, frozen=True, kw_only=True, tag="count"):
@@ -57,7 +79,7 @@ class RateDocument(LimitDocument, frozen=True, tag="rate"):
 
     per_minute: Positive | None = None
     per_second: Positive | None = None
-    burst: Positive = 1
+    burst: Annotated[Positive, Meta(description="creates at once after a pause")] = 1
 
 
 class ConcurrencyDocument(LimitDocument, frozen=True, kw_only=True, tag="concurrency"):
@@ -72,7 +94,7 @@ AnyLimitDocument = BudgetDocument | CountDocument | RateDocument | ConcurrencyDo
 class GuardDocument(Document, frozen=True, kw_only=True):
     """A bound on one input parameter, or on a derived quantity."""
 
-    parameter: str
+    parameter: Annotated[str, Meta(description='name of the parameter, or a derived quantity such as "megapixels"')]
     min: Number | None = None
     max: Number | None = None
     one_of: tuple[str | int | float | bool, ...] | None = None
@@ -82,9 +104,9 @@ class GuardDocument(Document, frozen=True, kw_only=True):
 class UpstreamKeyDocument(Document, frozen=True, kw_only=True):
     """A key of an upstream account; the default bounds are those that upstream documents."""
 
-    id: str
-    secret_env: str | None = None
-    secret_file: str | None = None
+    id: Id
+    secret_env: Annotated[str | None, Meta(description="environment variable that holds the secret")] = None
+    secret_file: Annotated[str | None, Meta(description="file that holds the secret")] = None
     creates_per_minute: Positive = 100
     concurrent: Positive = 10
 
@@ -92,13 +114,13 @@ class UpstreamKeyDocument(Document, frozen=True, kw_only=True):
 class AccountDocument(Document, frozen=True, kw_only=True):
     """An upstream account."""
 
-    id: str
+    id: Id
     base_url: str = "https://api.eachlabs.ai"
     auth_header: Literal["X-API-Key", "Authorization"] = "X-API-Key"
-    unpriced: str = "deny"
-    queue_seconds: Seconds = 0
-    in_doubt_hours: Hours = 24
-    create_timeout_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30
+    unpriced: Annotated[str, Meta(description='"deny", or a hold in US dollars, of a model without a price')] = "deny"
+    queue_seconds: Annotated[Seconds, Meta(description="how long a create may wait for a slot")] = 0
+    in_doubt_hours: Annotated[Hours, Meta(description="how long a create of unknown outcome is looked for")] = 24
+    create_timeout_seconds: Annotated[float, Meta(gt=0, le=3600, description="wait for upstream's answer")] = 30
     key: tuple[UpstreamKeyDocument, ...] = ()
     limit: tuple[AnyLimitDocument, ...] = ()
 
@@ -106,22 +128,22 @@ class AccountDocument(Document, frozen=True, kw_only=True):
 class TenantKeyDocument(Document, frozen=True, kw_only=True):
     """A key of a tenant; `expires` is whatever TOML gave, so that a wrong kind of date gets its own sentence."""
 
-    id: str
-    sha256: str
-    expires: object = None
-    revoked: bool = False
+    id: Id
+    sha256: Sha256
+    expires: Moment = None
+    revoked: Annotated[bool, Meta(description="true closes the key at once")] = False
     limit: tuple[AnyLimitDocument, ...] = ()
 
 
 class TenantDocument(Document, frozen=True, kw_only=True):
     """A tenant, whose limits, lists and guards also bind every tenant below it."""
 
-    id: str
-    account: str | None = None
-    parent: str | None = None
-    timezone: str = "UTC"
-    models: tuple[str, ...] | None = None
-    weight: Positive = 1
+    id: Id
+    account: Annotated[str | None, Meta(description="upstream account; default the parent's, or the only one")] = None
+    parent: Annotated[str | None, Meta(description="tenant whose limits, lists and guards apply too")] = None
+    timezone: Annotated[str, Meta(description='where its days and months begin, such as "Europe/Berlin"')] = "UTC"
+    models: Globs | None = None
+    weight: Annotated[Positive, Meta(description="share of scarce upstream slots")] = 1
     limit: tuple[AnyLimitDocument, ...] = ()
     guard: tuple[GuardDocument, ...] = ()
     key: tuple[TenantKeyDocument, ...] = ()
