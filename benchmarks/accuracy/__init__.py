@@ -1,0 +1,1 @@
+"""How exactly a gateway keeps a budget: money billed above the cap, and requests refused although there was room."""
