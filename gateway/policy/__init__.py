@@ -5,7 +5,7 @@ what stands alone, `linking` what refers to others; `policy` is the result.
 """
 
 from gateway.policy.following import follow_policy
-from gateway.policy.loading import load_policy
+from gateway.policy.loading import load_policy, review_policy
 from gateway.policy.policy import Account, Policy, Principal, Tenant, UpstreamKey, with_key
 from gateway.policy.problems import PolicyInvalid, Problem
 from gateway.policy.upstream_secret import SecretMissing, read_secret
@@ -22,5 +22,6 @@ __all__ = [
     "follow_policy",
     "load_policy",
     "read_secret",
+    "review_policy",
     "with_key",
 ]

@@ -13,8 +13,9 @@ from gateway.policy.documents import AccountDocument, TenantDocument
 from gateway.policy.folder import Entry, fingerprint, read_entries, read_folder
 from gateway.policy.linking import Family
 from gateway.policy.policy import Policy
-from gateway.policy.problems import Findings, PolicyInvalid, Source, Spot
+from gateway.policy.problems import Findings, PolicyInvalid, Problem, Spot
 from gateway.policy.tenants import compile_tenant
+from gateway.policy.warnings import find_warnings
 from gateway.pricing import Model
 
 T = TypeVar("T", bound=Struct)
@@ -26,15 +27,25 @@ def load_policy(folder: Path) -> Policy:
     Raises PolicyInvalid with every problem that was found; files are named relative to how the folder was given.
     """
     findings = Findings()
-    return compile_policy(read_folder(folder, findings), str(folder), findings)
+    return _compile(read_entries(read_folder(folder, findings), findings), str(folder), findings)
 
 
-def compile_policy(sources: Sequence[Source], name: str, findings: Findings) -> Policy:
-    """Compile files to a policy; `name` is that of the whole.
+def review_policy(folder: Path, now_us: int) -> tuple[Policy, tuple[Problem, ...]]:
+    """Load a folder, and tell as well what is valid in it and yet surely not meant. Raises PolicyInvalid.
+
+    `now_us` is the time in microseconds since the epoch, for what has expired.
+    """
+    findings = Findings()
+    entries = read_entries(read_folder(folder, findings), findings)
+    policy = _compile(entries, str(folder), findings)
+    return policy, find_warnings(entries, policy, now_us)
+
+
+def _compile(entries: Sequence[Entry], name: str, findings: Findings) -> Policy:
+    """Compile entries to a policy; `name` is that of the whole.
 
     Raises PolicyInvalid with every problem, those that were found before among them.
     """
-    entries = read_entries(sources, findings)
     whole = not findings.unread  # else what an entry refers to may be in what could not be read
     if whole and not _names(entries, "account"):
         findings.note(name, "has no [[account]]; a policy needs at least one")

@@ -111,3 +111,13 @@ def test_private_destinations_are_host_and_port_each_and_none_by_default() -> No
         flags.private_destinations = wrong
         with pytest.raises(SettingInvalid, match=r"--private-destinations: .* write host:port"):
             read_settings(flags, {})
+
+
+def test_check_warns_of_what_was_surely_not_meant_and_passes(gateway: Run, tmp_path: Path) -> None:
+    account = '[[account]]\nid = "up"\nkey = [{ id = "main", secret_env = "K" }]\n'
+    (tmp_path / "a.toml").write_text(account + '[[tenant]]\nid = "a"\nmodels = ["nothing-*"]\n')
+    status, out, err = gateway("check", "--policies", str(tmp_path))
+    assert (status, "1 tenants" in out) == (0, True)
+    assert err == (
+        f"warning: {tmp_path}/a.toml:6:11: tenant \"a\", field models: 'nothing-*' matches no model of the policy\n"
+    )
