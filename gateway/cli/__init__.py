@@ -21,6 +21,7 @@ COMMANDS = {
     "sandbox": Command("sandbox", "run the simulated upstream alone"),
     "check": Command("check", "validate the policy files"),
     "policy": Command("policy", "the schema of the policy files"),
+    "models": Command("models", "draft the file of a model from what upstream publishes"),
     "quote": Command("quote", "price a request without sending it"),
     "keys": Command("keys", "make a key of a tenant"),
     "ledger": Command("ledger", "verify, rebuild or export the ledger"),

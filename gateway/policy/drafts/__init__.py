@@ -1,0 +1,1 @@
+"""Drafts: what upstream publishes of a model, made into a model file for somebody to confirm."""

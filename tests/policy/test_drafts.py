@@ -1,0 +1,181 @@
+"""Drafts of model files: from a saved page, and from upstream's schema, whatever stands in it."""
+
+import json
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.policy.drafts.draft import write_draft
+from gateway.policy.drafts.page import read_page
+from gateway.policy.drafts.publication import Publication, PublicationUnreadable, read_answer
+from gateway.policy.drafts.schema import draft_parameter
+from gateway.pricing import Model
+
+PAGES = Path(__file__).parent / "pages"
+SHIPPED = Path(__file__).parents[2] / "policies" / "models" / "flux-2-klein-4b-base-edit.toml"
+TODAY = date(2026, 11, 1)
+PAGE = (PAGES / "flux-2-klein-4b-base-edit.txt").read_text("utf-8")
+
+
+def model_of(publication: Publication) -> Model:
+    """Load a draft as `gateway check` does."""
+    (entry,) = tomllib.loads(write_draft(publication, TODAY))["model"]
+    return msgspec.convert(entry, Model)
+
+
+def answer(**properties: Any) -> Publication:
+    schema = {"type": "object", "required": [], "properties": properties}
+    return read_answer(json.dumps({"slug": "m", "title": "M", "request_schema": schema}).encode(), "https://x/m")
+
+
+def drafted(schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return draft_parameter(schema, required=required).fields
+
+
+def test_the_draft_of_kleins_page_is_the_shipped_model_but_for_what_the_page_does_not_say() -> None:
+    shipped = msgspec.convert(tomllib.loads(SHIPPED.read_text("utf-8"))["model"][0], Model)
+    draft = model_of(read_page(PAGE))
+    assert (shipped.price_confirmed, draft.price_confirmed) == (True, False)
+    assert (draft.slug, draft.price_version, draft.source) == (shipped.slug, shipped.price_version, shipped.source)
+    assert (draft.usual_run_seconds, draft.max_run_seconds) == (10, 600)
+    assert draft.price is not None and draft.price == shipped.price
+    assert draft.input.keys() == shipped.input.keys()
+    for name, parameter in draft.input.items():
+        for field in ("type", "required", "default", "min", "max", "one_of"):
+            assert getattr(parameter, field) == getattr(shipped.input[name], field), (name, field)
+
+
+def test_a_page_with_its_line_ends_reads_as_one_without() -> None:
+    lines = PAGE.replace(" | | ", " |\n| ").replace(" - **", "\n- **").replace(" ## ", "\n\n## ")
+    assert lines != PAGE
+    assert read_page(lines) == read_page(PAGE)
+
+
+def test_what_the_page_says_of_the_price_stands_in_the_draft() -> None:
+    text = write_draft(read_page(PAGE), TODAY)
+    assert text.count("Per-megapixel pricing: $0.014 base + $0.001/extra MP (ceil rounding)") == 1
+    assert "its default example: $0.0130" in text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "price"),
+    [
+        ("$0.017", {"kind": "fixed", "usd": "0.017"}),
+        ("$0.06 per request", {"kind": "fixed", "usd": "0.06"}),
+        ("$0.1.7", None),
+        ("$0.04 per image", None),
+        ("$0.000000001", None),
+        ("Pricing information not available", None),
+    ],
+)
+def test_a_price_is_drafted_from_a_sentence_that_can_mean_only_one(
+    sentence: str, price: dict[str, str] | None
+) -> None:
+    page = PAGE.replace("Per-megapixel pricing: $0.014 base + $0.001/extra MP (ceil rounding)", sentence)
+    (entry,) = tomllib.loads(write_draft(read_page(page), TODAY))["model"]
+    assert entry.get("price") == price
+    assert sentence in write_draft(read_page(page), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no model page"),
+        ("<html>Not found</html>", "no model page"),
+        ("- **Model Slug:** m ## Input Schema nothing here", "no table of parameters"),
+        ("- **Model Slug:** m", "no table of parameters"),
+    ],
+)
+def test_a_text_that_is_no_page_is_refused(text: str, why: str) -> None:
+    with pytest.raises(PublicationUnreadable, match=why):
+        read_page(text)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b"<html>", b'{"slug": 1}', b'{"slug": "m", "request_schema": []}']
+)
+def test_an_answer_that_is_no_model_is_refused(body: bytes) -> None:
+    with pytest.raises(PublicationUnreadable, match="no description of a model"):
+        read_answer(body, "")
+
+
+def test_a_schema_becomes_parameters_as_far_as_the_grammar_goes() -> None:
+    assert drafted({"type": "integer", "minimum": 1, "maximum": 4.0, "default": 2}) == {
+        "type": "integer",
+        "default": 2,
+        "min": 1,
+        "max": 4,
+    }
+    assert drafted({"type": "string", "minLength": 1, "maxLength": 9}, required=True) == {
+        "type": "string",
+        "required": True,
+        "min": 1,
+        "max": 9,
+    }
+    assert drafted({"enum": ["a", None], "type": ["string", "null"]}) == {"type": "string", "one_of": ["a"]}
+    assert drafted({"anyOf": [{"type": "number", "minimum": 0}, {"type": "null"}], "default": None}) == {
+        "type": "number",
+        "min": 0,
+    }
+    array = {"type": "array", "minItems": 1, "items": {"type": "string", "enum": ["x"], "description": "d"}}
+    assert drafted(array) == {"type": "array", "min": 1, "items": {"type": "string", "one_of": ["x"]}}
+    assert drafted({"type": "string", "description": "two\nlines\x00 and \u2028more"}) == {
+        "type": "string",
+        "description": "two lines and more",
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "fields", "note"),
+    [
+        ({}, {}, "type"),
+        ({"type": "file"}, {}, "type"),
+        ({"type": ["string", "integer"]}, {}, "type"),
+        ({"$ref": "#/definitions/x"}, {}, "type"),
+        ({"type": "integer", "default": "many"}, {"type": "integer"}, "default is left out"),
+        ({"type": "boolean", "minimum": 1}, {"type": "boolean"}, "min is left out"),
+        ({"type": "integer", "enum": ["a"]}, {"type": "integer"}, "one_of is left out"),
+        ({"type": "string", "enum": [["a"]]}, {"type": "string"}, "one_of is left out"),
+    ],
+)
+def test_what_does_not_fit_the_grammar_is_left_out_and_said(
+    schema: dict[str, Any], fields: dict[str, Any], note: str
+) -> None:
+    found = draft_parameter(schema, required=False)
+    assert (found.fields, any(note in each for each in found.notes)) == (fields, True), found
+    assert f"Of parameter p: {found.notes[0]}" in write_draft(answer(p=schema), TODAY)
+
+
+def test_a_required_parameter_has_no_default() -> None:
+    found = draft_parameter({"type": "string", "default": "x"}, required=True)
+    assert (found.fields, len(found.notes)) == ({"type": "string", "required": True}, 1)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+WORDS = ("type", "default", "enum", "minimum", "maximum", "minLength", "maxItems", "items", "anyOf", "description")
+types = st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null", "file"])
+schemas = st.fixed_dictionaries({"type": types | json_values}, optional=dict.fromkeys(WORDS[1:], json_values))
+
+
+@given(st.dictionaries(st.text(max_size=9), schemas, max_size=3), st.text(max_size=30), st.text(max_size=30))
+def test_whatever_upstream_publishes_the_draft_is_a_file_that_check_takes(
+    properties: dict[str, Any], title: str, sentence: str
+) -> None:
+    published = Publication("m", title, "https://x", properties, frozenset(properties), (sentence,))
+    model = model_of(published)
+    assert not model.price_confirmed
+    assert model.input.keys() <= properties.keys()
