@@ -94,7 +94,7 @@ def read_created(body: bytes) -> str | None:
     """Give the id of the prediction that a create or run started; None if the answer names none."""
     try:
         created = msgspec.json.decode(body, type=_Created)
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         return None
     return created.prediction or created.id or None
 
@@ -103,7 +103,7 @@ def read_prediction(body: bytes) -> Reading | None:
     """Read a poll's answer; None if it is not the JSON of a prediction."""
     try:
         prediction = msgspec.json.decode(body, type=_Prediction)
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         return None
     return _reading(prediction.status, prediction.metrics.cost if prediction.metrics else _absent())
 
@@ -153,8 +153,13 @@ def parse_cost(raw: bytes) -> int | None:
     return units if 0 <= units <= MAX_UNITS else None
 
 
+def phase_of(status: str) -> Phase:
+    """Read any of the words that upstream has for where a prediction is."""
+    return PHASES.get(status.lower(), Phase.RUNNING)
+
+
 def _reading(status: str, cost: msgspec.Raw) -> Reading:
-    return Reading(PHASES.get(status.lower(), Phase.RUNNING), status, parse_cost(bytes(cost)))
+    return Reading(phase_of(status), status, parse_cost(bytes(cost)))
 
 
 def _instant_us(text: str) -> int:

@@ -111,7 +111,20 @@ def test_a_prediction_without_a_cost_has_none(body: bytes, cost: int | None) -> 
     assert reading.cost == cost
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"status":5}', b'{"status":"success"', b"\xff"])
+DEEP = b'{"x":' + b"[" * 100_000
+NO_PREDICTIONS = [
+    b"",
+    b"<html>",
+    b"[]",
+    b"null",
+    b'{"status":5}',
+    b'{"status":"success"',
+    b"\xff",
+    b'{"status":"\xff"}',
+]
+
+
+@pytest.mark.parametrize("body", [*NO_PREDICTIONS, DEEP])
 def test_what_is_no_prediction_is_not_read_as_one(body: bytes) -> None:
     assert read_prediction(body) is None
 
@@ -133,6 +146,8 @@ def test_what_is_no_prediction_is_not_read_as_one(body: bytes) -> None:
         (b"", None),
         (b"null", None),
         (b'{"status":"succ\xff<html>', None),
+        (b'{"predictionID":"\xff"}', None),
+        (DEEP, None),
         (b'{"predictionID":"p-1"', None),
         (b'{"predictionID":"p-1"}{"predictionID":"p-2"}', None),
     ],
