@@ -18,11 +18,12 @@ _REQUEST_FAULT = re.compile(
     r"ok|cut|cut_before|cut_after|500_before|500_after|garbage|mid_answer|[45]\d\d|(slow|late):\d+(\.\d+)?"
 )
 _COST_FAULT = re.compile(r"ok|\d+(\.\d+)?|zero|zero_once|absent|absent_in_polls|fail(:\d+(\.\d+)?)?")
-_WEBHOOK_FAULT = re.compile(r"ok|lost|duplicate")
+_WEBHOOK_FAULT = re.compile(r"ok|lost|dropped|duplicate|copies:[0-5]|delay:\d+(\.\d+)?")
 _GRAMMARS = {
     "creates": _REQUEST_FAULT,
     "polls": _REQUEST_FAULT,
     "executions": _REQUEST_FAULT,
+    "history": _REQUEST_FAULT,
     "costs": _COST_FAULT,
     "webhooks": _WEBHOOK_FAULT,
 }
@@ -114,7 +115,7 @@ class Faults:
         return name
 
     def next_request(self, queue: str) -> RequestFault:
-        """The fault of the next request of "creates", "polls" or "executions"."""
+        """The fault of the next request of "creates", "polls", "executions" or "history" (of webhooks)."""
         name, _, seconds = self.next_name(queue).partition(":")
         return RequestFault(name, float(seconds or 0))
 

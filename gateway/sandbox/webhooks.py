@@ -102,12 +102,20 @@ class Deliveries:
         self._simulation.settled_now()
         if prediction.ending is None or prediction.ending.status == "cancelled":
             return
-        fault = self._simulation.faults.next_name("webhooks")
-        if fault == "lost":
+        fault, _, number = self._simulation.faults.next_name("webhooks").partition(":")
+        copies = int(number) if fault == "copies" else {"lost": 0, "duplicate": 2}.get(fault, 1)
+        if fault == "delay":
+            await self._simulation.clock.sleep_until(prediction.ends_at + float(number))
+        if copies:
+            await self._send(_webhook(prediction), copies, arrives=fault != "dropped")
+
+    async def _send(self, webhook: Webhook, copies: int, *, arrives: bool) -> None:
+        self.history[webhook.execution_id] = webhook
+        if not arrives:
+            webhook.attempts += [Attempt(created_at=webhook.created_at, error_message="dropped")] * ATTEMPTS
             return
-        webhook = self.history[prediction.id] = _webhook(prediction)
         await self._deliver(webhook)
-        if fault == "duplicate":
+        for _ in range(copies - 1):
             await self._attempt(webhook)
 
     async def _deliver(self, webhook: Webhook) -> None:
@@ -148,14 +156,28 @@ class Webhooks:
 
     async def show_all(self, request: Request) -> Response:
         """One page, newest first."""
+
+        async def act() -> Response:
+            return self._page(request)
+
+        return await self._simulation.faults.next_request("history").around(act, self._simulation.clock)
+
+    async def show(self, request: Request) -> Response:
+        """One webhook with its attempts."""
+
+        async def act() -> Response:
+            return self._one(request)
+
+        return await self._simulation.faults.next_request("history").around(act, self._simulation.clock)
+
+    def _page(self, request: Request) -> Response:
         self._simulation.authenticate(request)
         limit, offset = read_page(request, limit=50, most=100)
         found = list(reversed(self._deliveries.history.values()))
         page = [webhook.shown() for webhook in found[offset : offset + limit]]
         return JSONAnswer({"webhooks": page, "limit": limit, "offset": offset, "total_count": len(found)})
 
-    async def show(self, request: Request) -> Response:
-        """One webhook with its attempts."""
+    def _one(self, request: Request) -> Response:
         self._simulation.authenticate(request)
         webhook = self._deliveries.history.get(request.path_params["execution_id"])
         if webhook is None:

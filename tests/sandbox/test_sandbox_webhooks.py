@@ -1,5 +1,6 @@
 import json
 
+import httpx
 import pytest
 
 
@@ -68,9 +69,9 @@ async def test_any_2xx_acknowledges(sandbox, receiver):
 async def _history(sandbox, prediction_id, attempts):
     # The receiver has its request before the sandbox has noted the answer.
     while True:
-        shown = (await sandbox.get(f"/v1/webhooks/{prediction_id}")).json()
-        if len(shown["attempts"]) >= attempts:
-            return shown
+        answer = await sandbox.get(f"/v1/webhooks/{prediction_id}")
+        if answer.status_code == 200 and len(answer.json()["attempts"]) >= attempts:
+            return answer.json()
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "no address", "http://[", "ftp://x/"])
@@ -116,3 +117,49 @@ async def test_a_webhook_can_be_lost_or_come_twice(sandbox, receiver):
     sandbox.clock.advance(1)
     bodies = [(await delivered(receiver))[1] for _ in range(2)]
     assert [body["exec_id"] for body in bodies] == [second, second]
+
+
+@pytest.mark.parametrize("copies", [0, 1, 5])
+async def test_a_webhook_comes_as_often_as_it_is_told_to(sandbox, receiver, copies):
+    await sandbox.faults(webhooks=[f"copies:{copies}", "ok"])
+    await sandbox.created(webhook_url=receiver.url)
+    sandbox.clock.advance(0.5)
+    last = await sandbox.created(webhook_url=receiver.url)
+    await sandbox.clock.until_sleeping(2)
+    sandbox.clock.advance(1.5)
+    for _ in range(copies):
+        await delivered(receiver)
+    await sandbox.clock.until_sleeping(1)
+    sandbox.clock.advance(0.5)
+    assert (await delivered(receiver))[1]["exec_id"] == last
+
+
+async def test_a_dropped_webhook_stands_in_the_history_and_never_arrives(sandbox, receiver):
+    await sandbox.faults(webhooks=["dropped"])
+    dropped = await sandbox.created(webhook_url=receiver.url)
+    await sandbox.clock.until_sleeping(1)
+    sandbox.clock.advance(2)
+    shown = await _history(sandbox, dropped, attempts=0)
+    assert shown["url"] == receiver.url
+    assert [attempt["status"] for attempt in shown["attempts"]] == ["FAILED"] * 3
+    assert receiver.received.empty()
+
+
+async def test_a_webhook_can_come_long_after_the_end(sandbox, receiver):
+    await sandbox.faults(webhooks=["delay:60"])
+    prediction_id = await sandbox.created(webhook_url=receiver.url)
+    await sandbox.clock.until_sleeping(1)
+    sandbox.clock.advance(2)
+    await sandbox.clock.until_sleeping(1)
+    assert (await sandbox.get("/v1/webhooks")).json()["total_count"] == 0
+    sandbox.clock.advance(60)
+    assert (await delivered(receiver))[1]["exec_id"] == prediction_id
+
+
+async def test_the_history_can_fail(sandbox):
+    await sandbox.faults(history=["500", "cut", "404"])
+    assert (await sandbox.get("/v1/webhooks")).status_code == 500
+    with pytest.raises(httpx.RemoteProtocolError):
+        await sandbox.get("/v1/webhooks/p")
+    assert (await sandbox.get("/v1/webhooks")).status_code == 404
+    assert (await sandbox.get("/v1/webhooks")).status_code == 200
