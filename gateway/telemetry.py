@@ -43,6 +43,9 @@ class Telemetry:
         self.estimated_usd = counter("gateway_estimated_usd", "Estimates of admitted creates", "tenant", "model")
         self.settled_usd = counter("gateway_settled_usd", "Costs of settled predictions", "tenant", "model")
         self.settlements = counter("gateway_settlements", "Ends of reservations by how the cost was known", "how")
+        self.webhooks_received = counter(
+            "gateway_webhooks_received", "Calls of the addresses that upstream is given", "result"
+        )
         self.policy_info = Gauge(
             "gateway_policy_info",
             "1 for the policy in force, 0 for an earlier one",

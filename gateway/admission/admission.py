@@ -12,6 +12,7 @@ from gateway.admission.refusals import CODES, refusal
 from gateway.domain.errors import Code
 from gateway.domain.limit import Mode
 from gateway.domain.money import UNITS_PER_USD
+from gateway.domain.webhook import Webhook
 from gateway.ledger.decisions import Admitted, Answered, Busy, Capacity, Decision, Order, OverLimit, Use
 from gateway.ledger.ledger import SEND_SECONDS
 from gateway.ledger.postings import Postings, account_prefix
@@ -87,14 +88,16 @@ class Admission:
         answer_s: float,
         input_digest: str = "",
         idempotency: tuple[str, str] | None = None,
+        webhook: Webhook | None = None,
     ) -> Ticket | Answered:
         """Hold a quote's money, or repeat the answer of an earlier create with the same Idempotency-Key.
 
-        `answer_s` is how long the create may wait for upstream's answer; `slot_s` when its slot frees itself.
+        `answer_s` is how long the create may wait for upstream's answer; `slot_s` when its slot frees itself;
+        `webhook` is where the tenant wants to be told of the end, kept in the same step as the hold.
         Raises Refused (the limits, `upstream_busy`, the idempotency codes) or LedgerUnavailable.
         """
         stale_s = SEND_SECONDS + answer_s + STALE_MARGIN_SECONDS
-        order = self._order(principal, quote, slot_s, stale_s, idempotency, input_digest)
+        order = self._order(principal, quote, slot_s, stale_s, idempotency, input_digest, webhook)
         send_by = time.monotonic() + SEND_SECONDS
         decision = await self._decide(principal, order)
         if isinstance(decision, Answered):
@@ -134,6 +137,7 @@ class Admission:
         stale_s: float,
         idempotency: tuple[str, str] | None,
         input_digest: str = "",
+        webhook: Webhook | None = None,
         *,
         dry: bool = False,
     ) -> Order:
@@ -149,6 +153,7 @@ class Admission:
             stale_s=stale_s,
             idempotency=idempotency,
             input_digest=input_digest,
+            webhook=webhook,
             dry=dry,
         )
 

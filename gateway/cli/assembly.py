@@ -4,12 +4,15 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from gateway.admission.admission import Admission
 from gateway.alerting.teller import Teller
+from gateway.domain.address import Addresses
+from gateway.domain.secret import Secret
 from gateway.ledger.alerts import Alerts
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.outbox import Outbox
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import Store
 from gateway.ledger.views import Views
@@ -19,8 +22,11 @@ from gateway.server.in_force import AppInForce
 from gateway.server.owners import Owners
 from gateway.server.parts import AccountParts, Parts
 from gateway.server.recording import Recorder
+from gateway.settlement.arrivals import Arrivals
+from gateway.settlement.history import History
 from gateway.settlement.inquest import Inquest
 from gateway.settlement.listing import Lister
+from gateway.settlement.proof import Proof
 from gateway.settlement.reconciler import Reconciler
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
@@ -46,10 +52,12 @@ class Assembly:
         client: Upstream,
         telemetry: Telemetry,
         environ: Mapping[str, str],
+        secret: Secret,
         *,
         upstream_url: str | None = None,
         upstream_secret: str | None = None,
         public_url: str | None = None,
+        private_destinations: Collection[str] = (),
     ) -> None:
         self.app = AppInForce()
         self.recorder = Recorder()
@@ -59,7 +67,8 @@ class Assembly:
         self._environ = environ
         self._upstream_url = upstream_url
         self._upstream_secret = upstream_secret
-        self._public_url = public_url
+        self._addresses = Addresses(secret, public_url)
+        self._private_destinations = private_destinations
         self._scripts = load_scripts()
         self._owners = Owners()
         self._ledgers: dict[str, Ledger] = {}
@@ -73,19 +82,20 @@ class Assembly:
         accounts = {account.id: self._account(account) for account in policy.accounts.values()}
         ledgers = {id_: parts.ledger for id_, parts in accounts.items()}
         admission = Admission(ledgers, self._telemetry, _new_id, self.recorder.keep)
+        # An account that is no longer in the policy has its last predictions settled by what was known of it.
+        self._known |= {id_: (each, policy) for id_, each in accounts.items()}
         parts = Parts(
             policy,
-            accounts,
+            {id_: known for id_, (known, _) in self._known.items()},
             admission,
             self._owners,
             self.recorder,
             self._telemetry,
             _wall_clock_us,
-            self._public_url,
+            self._addresses,
+            self._private_destinations,
         )
         self.app.put(GatewayApp(parts))
-        # An account that is no longer in the policy has its last predictions settled by what was known of it.
-        self._known |= {id_: (each, policy) for id_, each in accounts.items()}
         self._act()
         self._telemetry.in_force(policy.version, policy.models)
         log.info("policy %s is in force", policy.version[:12])
@@ -110,7 +120,11 @@ class Assembly:
         self._secrets |= {(account.id, key): secret for key, secret in read.items()}
         secrets = {key: secret for (owner, key), secret in self._secrets.items() if owner == account.id}
         upstream = Eachlabs(account, secrets, self._client, self._telemetry, self._upstream_url)
-        return AccountParts(ledger, Views(self._store, account.id), upstream, Settlement(ledger, self._telemetry))
+        views, settlement = Views(self._store, account.id), Settlement(ledger, self._telemetry)
+        proof = Proof(views, upstream, History(upstream, self._addresses), Lister(ledger, upstream))
+        outbox = Outbox(self._store, self._scripts, account.id)
+        arrivals = Arrivals(views, upstream, settlement, outbox, proof)
+        return AccountParts(ledger, views, upstream, settlement, arrivals)
 
     def _act(self) -> None:
         """Start what works beside the requests, by this policy; what began by an earlier one ends with its round."""
@@ -118,7 +132,7 @@ class Assembly:
             actor.stop()
         self._actors = []
         for parts, policy in self._known.values():
-            self._actors += [_reconciler(parts, policy), self._teller(parts.ledger.account, policy)]
+            self._actors += [self._reconciler(parts, policy), self._teller(parts.ledger.account, policy)]
         for actor in self._actors:
             task = asyncio.ensure_future(actor.run())
             self._rounds.add(task)
@@ -127,11 +141,10 @@ class Assembly:
     def _teller(self, account: str, policy: Policy) -> Teller:
         return Teller(Alerts(self._store, self._scripts, account), policy.limits(account))
 
-
-def _reconciler(parts: AccountParts, policy: Policy) -> Reconciler:
-    lister = Lister(parts.ledger, parts.upstream)
-    inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement, lister)
-    return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, policy.models)
+    def _reconciler(self, parts: AccountParts, policy: Policy) -> Reconciler:
+        lister, history = Lister(parts.ledger, parts.upstream), History(parts.upstream, self._addresses)
+        inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement, lister, history)
+        return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, policy.models)
 
 
 def _new_id() -> str:

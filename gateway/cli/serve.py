@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from gateway.cli.demo import demo_key, demo_secret, demo_text
 from gateway.cli.logs import log_to_stderr
 from gateway.cli.processes import ChildFailed, Workers, start_sandbox
+from gateway.cli.secret import find_secret
 from gateway.cli.watch import PolicyWatch, check_secrets
 from gateway.cli.worker import DemoKey, WorkerConfig, read_policy
 from gateway.ledger.durability import durability_problems
@@ -49,7 +50,7 @@ def run(flags: argparse.Namespace) -> int:
         asyncio.run(_serve(_with_defaults_of_demo(settings)))
     except PolicyInvalid as invalid:
         print(*invalid.problems, sep="\n", file=sys.stderr)
-    except (SettingInvalid, CannotServe, ChildFailed, StoreFailed, SecretMissing) as error:
+    except (SettingInvalid, CannotServe, ChildFailed, StoreFailed, SecretMissing, LedgerUnavailable) as error:
         print(f"gateway serve: {error}", file=sys.stderr)
     else:
         return 0
@@ -74,6 +75,8 @@ async def _serve(settings: Settings) -> None:
         listener, metrics_listener = _bind(settings.listen), _bind(settings.metrics_listen)
         stack.callback(listener.close)
         store_url = await _open_store(settings, stack)
+        store = connect(store_url)
+        stack.push_async_callback(store.aclose)
         upstream_url = await _open_upstream(settings, stack)
         metrics_dir = _metrics_dir(settings.data_dir)
         stack.callback(shutil.rmtree, metrics_dir, ignore_errors=True)
@@ -85,14 +88,13 @@ async def _serve(settings: Settings) -> None:
             upstream_url=upstream_url,
             upstream_secret=SANDBOX_SECRET if settings.sandbox else None,
             public_url=settings.public_url,
+            secret=(await find_secret(settings, os.environ, store)).texts,
             private_destinations=settings.private_destinations or (),
             demo_key=key,
         )
         workers = _workers(config, metrics_dir)
         stack.push_async_callback(workers.stop)
         await workers.start(settings.workers)
-        store = connect(store_url)
-        stack.push_async_callback(store.aclose)
 
         def ready() -> None:
             if secret:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.cli.assembly import Assembly
 from gateway.cli.logs import log_to_stderr
+from gateway.domain.secret import Secret
 from gateway.ledger.store import connect
 from gateway.policy import Policy, PolicyInvalid, Problem, SecretMissing, follow_policy, load_policy, with_key
 from gateway.server.serving import serve_app
@@ -44,6 +45,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     store_url: str
     listener_fd: int
     ready_fd: int
+    secret: tuple[str, ...]
     upstream_url: str | None = None
     upstream_secret: str | None = None
     public_url: str | None = None
@@ -76,9 +78,11 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             client,
             telemetry,
             environ,
+            Secret(config.secret),
             upstream_url=config.upstream_url,
             upstream_secret=config.upstream_secret,
             public_url=config.public_url,
+            private_destinations=config.private_destinations,
         )
         policy = read_policy(folder, config.demo_key)
         assembly.adopt(policy)

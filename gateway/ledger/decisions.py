@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.domain.limit import Limit
+from gateway.domain.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,8 @@ class Order:
 
     `slot_s` is the time after which its slot frees itself; `stale_s` the time after which a create that was not
     heard of again has lost its worker. `idempotency` is (digest of the tenant's key, fingerprint of the request);
-    `input_digest` names the input, so that its execution is recognised upstream if its answer never comes.
+    `input_digest` names the input, so that its execution is recognised upstream if its answer never comes. `webhook`
+    is where the tenant wants to be told of the end.
     """
 
     id: str
@@ -26,6 +28,7 @@ class Order:
     stale_s: float
     idempotency: tuple[str, str] | None = None
     input_digest: str = ""
+    webhook: Webhook | None = None
     dry: bool = False
 
 

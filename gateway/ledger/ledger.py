@@ -8,6 +8,7 @@ from gateway.domain.money import MAX_UNITS
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.decisions import Capacity, Decision, Order
+from gateway.ledger.outbox import OWN_BODY_SECONDS, SEATS
 from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
 from gateway.ledger.records import read_record
 from gateway.ledger.replies import read_decision
@@ -91,11 +92,17 @@ class Ledger:
         _, _, finished = await self._run("finish", {"id": reservation, "status": status, "due_us": _us(due_s)})
         return int(finished)
 
-    async def settle(self, reservation: str, cost: int, how: How, status: str) -> Settled | None:
-        """End the reservation at a cost; returns what it is settled at, or None if it cannot be settled."""
+    async def settle(
+        self, reservation: str, cost: int, how: How, status: str, *, tell: bool = True
+    ) -> Settled | None:
+        """End the reservation at a cost; returns what it is settled at, or None if it cannot be settled.
+
+        A tenant that asked for a webhook is told (`tell`) in the same step: it lies in the outbox from then on.
+        """
         if not 0 <= cost <= MAX_UNITS:
             raise ValueError(f"a cost of {cost} units is out of range")
-        request = {"id": reservation, "cost": cost, "how": how, "status": status, **_retention()}
+        news = {"tell": tell, "wait_us": _us(OWN_BODY_SECONDS), "seats": SEATS}
+        request = {"id": reservation, "cost": cost, "how": how, "status": status, **news, **_retention()}
         what, state, cost_now, how_now = await self._run("settle", request)
         if state != State.SETTLED.encode():
             return None
@@ -162,7 +169,7 @@ class Ledger:
     async def _reserve_request(
         self, order: Order, postings: Postings, snapshot: Snapshot, upstream: Sequence[Capacity]
     ) -> dict[str, object]:
-        idem = order.idempotency
+        idem, hook = order.idempotency, order.webhook
         return {
             "id": order.id,
             "at": await self.now_us(),
@@ -183,6 +190,7 @@ class Ledger:
             "stale_us": _us(order.stale_s),
             "late_us": _us(LATE_SECONDS),
             "idem": (f"{self.prefix}:i:{order.tenant}:{idem[0]}", idem[1]) if idem else None,
+            "webhook": (hook.url, hook.secret, f"{order.tenant} {hook.origin}") if hook else None,
             "dry": order.dry,
         }
 

@@ -1,4 +1,4 @@
-"""The ledger's verbs: Lua files beside this one, each joined with the clock, the shared part and the state table."""
+"""The ledger's verbs: Lua files beside this one, each joined with the clock, the shared parts and the state table."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ VERBS = (
     "watch",
     "audit",
     "restore",
+    "notice",
 )
+#: What every verb is given before its own text.
+_SHARED = ("common", "outbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,8 @@ def load_scripts(clock: str | None = None) -> dict[str, Script]:
     `clock` is Lua that defines `store_time()`, for a simulator; without it the store's own TIME is used.
     """
     folder = files("gateway.ledger") / "scripts"
-    head = "\n".join(
-        (clock or (folder / "clock.lua").read_text(), _state_table(), (folder / "common.lua").read_text())
-    )
+    shared = ((folder / f"{name}.lua").read_text() for name in _SHARED)
+    head = "\n".join((clock or (folder / "clock.lua").read_text(), _state_table(), *shared))
     return {verb: _script(verb, f"{head}\n{(folder / f'{verb}.lua').read_text()}") for verb in VERBS}
 
 

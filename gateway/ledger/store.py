@@ -77,6 +77,13 @@ class Store:
         await self._client.aclose()
 
 
+async def agreed(store: Store, key: str, proposed: str) -> str:
+    """Give the value on which all who share a store agree: the first that was proposed. Raises LedgerUnavailable."""
+    await store.read("SET", key, proposed, "NX")
+    value: bytes = await store.read("GET", key)
+    return value.decode()
+
+
 def _said(error: Exception) -> str:
     return str(error) or type(error).__name__
 

@@ -15,6 +15,7 @@ from gateway.domain.errors import Code, Refused
 from gateway.ledger.store import LedgerUnavailable
 from gateway.server.create import Creates
 from gateway.server.exchange import Exchange, encode_headers
+from gateway.server.hooks import Hooks
 from gateway.server.own import OwnRoutes
 from gateway.server.parts import Parts
 from gateway.server.poll import Polls
@@ -40,7 +41,7 @@ class GatewayApp:
     def __init__(self, parts: Parts) -> None:
         self._creates = Creates(parts)
         self._polls = Polls(parts)
-        self._routes = OwnRoutes(parts).routes() + Relays(parts).routes()
+        self._routes = OwnRoutes(parts).routes() + Relays(parts).routes() + Hooks(parts).routes()
         self._router = Router(routes=self._routes, redirect_slashes=False)
         self._telemetry = parts.telemetry
 

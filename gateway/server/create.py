@@ -9,10 +9,12 @@ from typing import NamedTuple
 from gateway.admission.admission import Ticket
 from gateway.admission.price import price
 from gateway.admission.reading import CreateBody, read_create
+from gateway.admission.webhooks import read_webhook, with_address
 from gateway.domain.digest import digest_input
 from gateway.domain.errors import Refused
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import State
+from gateway.domain.webhook import Webhook
 from gateway.ledger.decisions import Answered
 from gateway.ledger.store import LedgerUnavailable
 from gateway.policy import Principal
@@ -83,6 +85,7 @@ class _Create:
     async def carry(self) -> Reply:
         """Price, reserve, forward and record. Raises Refused or LedgerUnavailable."""
         quote = price(self._parts.policy, self._principal.tenant, self._body)
+        webhook = self._webhook()
         ticket = await self._parts.admission.reserve(
             self._principal,
             quote,
@@ -90,6 +93,7 @@ class _Create:
             answer_s=self._answer_s,
             input_digest=digest_input(self._body.input),
             idempotency=self._idempotency(),
+            webhook=webhook,
         )
         if isinstance(ticket, Answered):
             return Reply(ticket.status, encode_headers(repeat_headers(ticket)), ticket.body)
@@ -110,13 +114,24 @@ class _Create:
         path = self._exchange.path.rstrip("/").encode()
         return hashlib.sha256(self._key).hexdigest(), hashlib.sha256(path + b"\n" + self._body.raw).hexdigest()
 
+    def _webhook(self) -> Webhook | None:
+        """Give the tenant's own webhook, where the gateway calls it. Raises Refused."""
+        if self._parts.addresses.public_url is None:
+            return None
+        return read_webhook(self._body.raw, self._parts.private_destinations)
+
+    def _sent_body(self, reservation: str) -> bytes:
+        """Give the body for upstream: the client's own, told to call the gateway where that has a public address."""
+        address = self._parts.addresses.of(self._principal.tenant.account.id, reservation)
+        return self._body.raw if address is None else with_address(self._body.raw, address)
+
     async def _forward(self, ticket: Ticket) -> Answer | NotSent | OutcomeUnknown:
         """Send it, once: nothing that may cost money is ever sent again."""
         exchange = self._exchange
         try:
             return await self._account.upstream.create(
                 exchange.path,
-                self._body.raw,
+                self._sent_body(ticket.reservation),
                 exchange.headers,
                 ticket.upstream_key,
                 exchange.request_id,

@@ -1,17 +1,19 @@
 """The parts that a worker's routes are made of, put together once by the command line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from starlette.types import Scope
 
 from gateway.admission.admission import Admission
+from gateway.domain.address import Addresses
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.views import Views
 from gateway.policy import Policy, Principal
 from gateway.server.authentication import authenticate
 from gateway.server.owners import Owners
 from gateway.server.recording import Recorder
+from gateway.settlement.arrivals import Arrivals
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
 from gateway.upstream.eachlabs import Eachlabs
@@ -25,11 +27,16 @@ class AccountParts:
     views: Views
     upstream: Eachlabs
     settlement: Settlement
+    arrivals: Arrivals
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything a route needs; `wall_clock_us` is used for the expiry of keys and nothing else."""
+    """Everything a route needs; `wall_clock_us` is used for the expiry of keys and nothing else.
+
+    `accounts` are those of the policy, and those that left it with predictions to be settled.
+    `private_destinations` are host:port that tenants' addresses may lead to though they are not public.
+    """
 
     policy: Policy
     accounts: Mapping[str, AccountParts]
@@ -38,7 +45,8 @@ class Parts:
     recorder: Recorder
     telemetry: Telemetry
     wall_clock_us: Callable[[], int]
-    public_url: str | None = None
+    addresses: Addresses
+    private_destinations: Collection[str] = ()
 
     def authenticate(self, scope: Scope) -> Principal:
         """Find whose key a request carries, and note it for the log. Raises Refused (`invalid_key`)."""

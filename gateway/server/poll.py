@@ -46,7 +46,7 @@ class Polls:
             cost = await self._settle(principal, reservation, prediction, answer)
             if cost is not None:
                 headers += encode_headers({"X-Gateway-Cost-USD": format_usd(cost)})
-        body = point_urls(answer.body, exchange.base_url(self._parts.public_url))
+        body = point_urls(answer.body, exchange.base_url(self._parts.addresses.public_url))
         await exchange.answer(answer.status, headers, body)
 
     async def cancel(self, exchange: Exchange, prediction: str) -> None:

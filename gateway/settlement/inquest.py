@@ -1,15 +1,14 @@
-"""The inquest: looks through upstream's list of executions for creates whose answer never came."""
+"""The inquest: looks through what upstream tells of its executions for creates whose answer never came."""
 
 import logging
 from collections.abc import Sequence
-
-import msgspec
 
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.ledger import SEND_SECONDS, Ledger
 from gateway.ledger.views import Views
 from gateway.settlement.doubts import Doubt, Findings, chains, could_be, resolve
+from gateway.settlement.history import History
 from gateway.settlement.listing import SLACK_US, Lister, Listing
 from gateway.settlement.settlement import Settlement
 from gateway.upstream.eachlabs import Eachlabs
@@ -27,13 +26,20 @@ class Inquest:
     """Resolves doubts of one account, by proof only; without any until the horizon, the estimate is charged."""
 
     def __init__(
-        self, ledger: Ledger, views: Views, upstream: Eachlabs, settlement: Settlement, lister: Lister
+        self,
+        ledger: Ledger,
+        views: Views,
+        upstream: Eachlabs,
+        settlement: Settlement,
+        lister: Lister,
+        history: History,
     ) -> None:
         self._ledger = ledger
         self._views = views
         self._upstream = upstream
         self._settlement = settlement
         self._lister = lister
+        self._history = history
         self._horizon_us = upstream.account.in_doubt_hours * 3600 * MICROSECONDS
         self._longest_us = int((SEND_SECONDS + upstream.account.create_timeout_seconds) * MICROSECONDS)
 
@@ -42,7 +48,9 @@ class Inquest:
 
         Confirms what is found, releases what is proved absent, and ends what has passed its horizon.
         """
-        doubts = await self._expire(await self._views.doubts(0, FOREVER_US))
+        doubts = await self._views.doubts(0, FOREVER_US)
+        named = await self._name(doubts)
+        doubts = await self._expire([doubt for doubt in doubts if doubt.id not in named.values()])
         if not doubts:
             return
         admitted = [doubt.admitted_us for doubt in doubts]
@@ -50,15 +58,32 @@ class Inquest:
         listing = await self._lister.between(min(admitted), max(admitted) + self._longest_us)
         if listing is None:
             return
-        findings = (await self._resolve(doubts, listing, asked_us)).among({doubt.id for doubt in doubts})
+        findings = await self._resolve(doubts, listing.without(named), asked_us)
+        findings = findings.among({doubt.id for doubt in doubts})
         for reservation, execution in findings.matches:
             log.warning("%s was found upstream as %s", reservation.id, execution.id)
-            await self._settlement.confirm(reservation.id, execution.id, 0, _late_answer(execution.id))
+            await self._settlement.found(reservation.id, execution.id)
         for reservation in findings.contested:
             log.warning("%s may be one of several executions; it is not assigned yet", reservation.id)
             await self._ledger.absent(reservation.id, seen=True)
         for reservation in findings.absent:
             await self._absent(reservation, listing)
+
+    async def _name(self, doubts: Sequence[Reservation]) -> dict[str, str]:
+        """Find the doubts whose own addresses upstream called; gives execution → reservation for all that it names.
+
+        This is proof, also where the list of executions alone could be read in two ways.
+        """
+        if not doubts:
+            return {}
+        oldest_us = min(doubt.admitted_us for doubt in doubts)
+        named = await self._history.named(await self._ledger.now_us() - oldest_us)
+        asked = {doubt.id for doubt in doubts}
+        for execution, reservation in named.items():
+            if reservation in asked:
+                log.warning("%s was called for upstream as %s", reservation, execution)
+                await self._settlement.found(reservation, execution)
+        return named
 
     async def _expire(self, doubts: Sequence[Reservation]) -> list[Reservation]:
         """Charge at their estimates the doubts without evidence until the horizon; gives those that remain.
@@ -117,9 +142,3 @@ class Inquest:
         if now_us - await self._ledger.absent(reservation.id) >= APART_US:
             log.warning("%s is proved absent upstream; released", reservation.id)
             await self._settlement.release(reservation.id, sent=True, reason="absent upstream")
-
-
-def _late_answer(prediction: str) -> tuple[int, bytes]:
-    """Write the answer that the create would have had, for a client that repeats it by its Idempotency-Key."""
-    body = {"status": "success", "message": "Prediction created successfully", "predictionID": prediction}
-    return 200, msgspec.json.encode(body)

@@ -1,7 +1,7 @@
 """Upstream's list of executions, read to its end, and the difference between its clock and the store's."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -29,6 +29,10 @@ class Listing(NamedTuple):
 
     executions: list[Execution]
     ahead_us: int
+
+    def without(self, known: Container[str]) -> "Listing":
+        """Leave out the executions of which it is known whose they are."""
+        return self._replace(executions=[each for each in self.executions if each.id not in known])
 
 
 class Lister:

@@ -2,12 +2,14 @@
 
 import logging
 
+import msgspec
+
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
 from gateway.telemetry import Telemetry
-from gateway.upstream.answers import Phase, Reading
+from gateway.upstream.answers import Phase, Reading, phase_of
 
 log = logging.getLogger("gateway.settlement")
 
@@ -29,6 +31,14 @@ class Settlement:
     ) -> State | None:
         """Bind a prediction to its reservation; returns the state afterwards, None if it cannot be bound."""
         return await self._ledger.confirm(reservation, prediction, due_s, answer)
+
+    async def found(self, reservation: str, prediction: str) -> State | None:
+        """Bind a prediction to a create whose answer is not known; returns the state afterwards as `confirm` does.
+
+        Who repeats that create by its Idempotency-Key gets the answer that it would have had.
+        """
+        answer = {"status": "success", "message": "Prediction created successfully", "predictionID": prediction}
+        return await self.confirm(reservation, prediction, 0, (200, msgspec.json.encode(answer)))
 
     async def doubt(self, reservation: str, reason: str, due_s: float) -> None:
         """Keep the hold of a create whose outcome is unknown, to be looked for in `due_s` seconds."""
@@ -62,7 +72,8 @@ class Settlement:
             self._telemetry.settlements.labels(How.RELEASED).inc()
 
     async def _settle(self, reservation: Reservation, cost: int, how: How, status: str) -> int | None:
-        settled = await self._ledger.settle(reservation.id, cost, how, status)
+        tell = phase_of(status) is not Phase.CANCELLED  # of which upstream tells nobody either
+        settled = await self._ledger.settle(reservation.id, cost, how, status, tell=tell)
         if settled is None:
             return None
         if settled.first:

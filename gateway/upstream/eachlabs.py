@@ -82,6 +82,16 @@ class Eachlabs:
         url = f"{self._base}/v1/executions?{urlencode(parameters)}"
         return await self._send("executions", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
 
+    async def webhooks(self, parameters: Mapping[str, str | int], key: str) -> Answer:
+        """Read one page of the organisation's webhooks, the newest first. Raises NotSent or OutcomeUnknown."""
+        url = f"{self._base}/v1/webhooks?{urlencode(parameters)}"
+        return await self._send("webhooks", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+
+    async def webhook(self, execution: str, key: str) -> Answer:
+        """Ask for the webhook of one execution. Raises NotSent or OutcomeUnknown."""
+        url = f"{self._base}/v1/webhooks/{quote(execution, safe='')}"
+        return await self._send("webhooks", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+
     async def fetch(
         self, method: str, target: str, body: bytes, headers: Iterable[tuple[bytes, bytes]], request_id: str
     ) -> Answer:

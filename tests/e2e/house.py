@@ -26,7 +26,8 @@ class House:
         settings = {"seconds": seconds, "creates_per_minute": creates_per_minute, "concurrent": concurrent}
         return self.keep(Sandbox(self._place("sandbox") / "log", **settings))
 
-    def gateway(self, policies: Policies, sandbox: Sandbox, *, workers: int = 1) -> Gateway:
+    def gateway(self, policies: Policies, sandbox: Sandbox, *, workers: int = 1, **more: str) -> Gateway:
+        """Start a gateway; `more` are flags, with `_` for `-`."""
         place = self._place("gateway")
         flags = {
             "listen": "127.0.0.1:0",
@@ -35,7 +36,7 @@ class House:
             "policies": policies.write(place / "policies"),
             "upstream-url": sandbox.url,
             "workers": workers,
-        }
+        } | {name.replace("_", "-"): value for name, value in more.items()}
         words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
         return self.keep(Gateway(words, place / "log", policies.secrets))
 

@@ -19,6 +19,7 @@ from gateway.domain.reservation import How, Reservation
 from gateway.domain.window import WindowName, bounds
 from gateway.ledger.decisions import Admitted, Capacity, Decision, Order, OverLimit, Use
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.outbox import Outbox
 from gateway.ledger.postings import Counter, Postings
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import Store
@@ -65,11 +66,13 @@ class Bench:
     account: str = "up"
     ledger: Ledger = field(init=False)
     views: Views = field(init=False)
+    outbox: Outbox = field(init=False)
     ids: Any = field(default_factory=lambda: (f"r{number}" for number in itertools.count(1)))
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.store, SCRIPTS, self.account)
         self.views = Views(self.store, self.account)
+        self.outbox = Outbox(self.store, SCRIPTS, self.account)
 
     async def at(self, us: int) -> None:
         """Set the store's clock."""

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 #: What is text wherever it occurs: parts of keys, fields that Redis replied, strings of the request.
 TEXTS = frozenset(
     (
-        *("prefix", "id", "scope", "index", "clock", "owner"),
+        *("prefix", "id", "scope", "index", "clock", "owner", "lane"),
         *("r.tenant", "r.prediction", "r.counters", "r.state", "req.prediction", "c.key", "entry[1]", "rate[1]"),
         *("counter.key", "counter.scope", "share", "mark"),
     )

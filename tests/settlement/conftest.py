@@ -13,13 +13,19 @@ from ledger.bench import NOON_US, SECOND, WIDE, Bench
 from ledger.conftest import bench, redis, store_url
 from prometheus_client import CollectorRegistry
 
+from gateway.admission.webhooks import with_address
+from gateway.domain.address import Addresses
 from gateway.domain.reservation import Reservation
+from gateway.domain.secret import Secret
 from gateway.ledger.decisions import Admitted
 from gateway.policy import Account, UpstreamKey
 from gateway.pricing import Model
 from gateway.sandbox import ManualClock, SandboxConfig, serve
+from gateway.settlement.arrivals import Arrivals
+from gateway.settlement.history import History
 from gateway.settlement.inquest import Inquest
 from gateway.settlement.listing import Lister
+from gateway.settlement.proof import Proof
 from gateway.settlement.reconciler import Reconciler
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
@@ -44,6 +50,7 @@ class World:
     url: str
     http: httpx.AsyncClient
     client: HttpxUpstream
+    public_url: str | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
@@ -54,7 +61,12 @@ class World:
         self.upstream = Eachlabs(self.account, {"main": "k1"}, self.client, self.telemetry)
         self.settlement = Settlement(self.bench.ledger, self.telemetry)
         self.lister = Lister(self.bench.ledger, self.upstream)
-        self.inquest = Inquest(self.bench.ledger, self.bench.views, self.upstream, self.settlement, self.lister)
+        self.addresses = Addresses(Secret(["s" * 32]), self.public_url)
+        self.history = History(self.upstream, self.addresses)
+        parts = (self.bench.ledger, self.bench.views, self.upstream, self.settlement, self.lister)
+        self.inquest = Inquest(*parts, self.history)
+        proof = Proof(self.bench.views, self.upstream, self.history, self.lister)
+        self.arrivals = Arrivals(self.bench.views, self.upstream, self.settlement, self.bench.outbox, proof)
         models = {MODEL: Model(slug=MODEL)}
         self.reconciler = Reconciler(
             self.bench.ledger, self.upstream, self.settlement, self.inquest, self.lister, models
@@ -73,8 +85,10 @@ class World:
         assert isinstance(decision, Admitted)
         return order.id
 
-    async def send(self, body: bytes = BODY) -> str | None:
-        """Send a create; gives upstream's id, None where the answer is lost."""
+    async def send(self, body: bytes = BODY, reservation: str = "") -> str | None:
+        """Send a create, told to call for a reservation; gives upstream's id, None where the answer is lost."""
+        address = self.addresses.of("up", reservation) if reservation else None
+        body = with_address(body, address) if address else body
         by = time.monotonic() + 5
         try:
             answer = await self.upstream.create("/v1/prediction", body, [], "main", "req", by, 30)
@@ -82,11 +96,11 @@ class World:
             return None
         return read_created(answer.body) if answer.status == 200 else None
 
-    async def create(self, fault: str = "ok", tenant: str = "t", doubt_s: float = 5) -> str:
+    async def create(self, fault: str = "ok", tenant: str = "t", doubt_s: float = 5, **more: object) -> str:
         """Do what a worker does with a create that ends in a fault; gives the reservation's id."""
         await self.faults(creates=[fault])
-        reservation = await self.hold(tenant)
-        prediction = await self.send()
+        reservation = await self.hold(tenant, **more)
+        prediction = await self.send(reservation=reservation)
         if prediction is None:
             await self.bench.ledger.doubt(reservation, fault, doubt_s)
         else:
@@ -127,13 +141,13 @@ async def start(bench: Bench) -> AsyncIterator[Start]:
     """Start a world; `ahead` is how far upstream's clock is ahead of the store's, in seconds."""
     async with AsyncExitStack() as stack:
 
-        async def start_one(ahead: float = 0, **settings: object) -> World:
+        async def start_one(ahead: float = 0, public_url: str | None = None, **settings: object) -> World:
             clock = ManualClock(NOON_US / SECOND + ahead)
             url = await stack.enter_async_context(sandbox(SandboxConfig(**settings), clock))
             client = HttpxUpstream()
             stack.push_async_callback(client.aclose)
             http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False))
-            return World(bench, clock, url, http, client)
+            return World(bench, clock, url, http, client, public_url)
 
         yield start_one
 

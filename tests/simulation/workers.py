@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from gateway.cli.assembly import Assembly
+from gateway.domain.secret import Secret
 from gateway.ledger.store import Store
 from gateway.policy import Policy
 from gateway.telemetry import Telemetry
@@ -25,7 +26,7 @@ class Worker:
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._context = contextvars.copy_context()
         self._context.run(_WORKER.set, self)
-        self.assembly = Assembly(Store(client), wire, Telemetry(CollectorRegistry()), environ)
+        self.assembly = Assembly(Store(client), wire, Telemetry(CollectorRegistry()), environ, Secret(["s" * 32]))
         self.adopt(policy)
 
     @property

@@ -33,6 +33,7 @@ for _, line in ipairs(lines(r.rates)) do
 end
 if not req.sent then redis.call('ZREM', upstream_log_key(r.upstream), req.id) end
 finish_life(req.id, r, at, state, 'released', 0, -1)
+redis.call('DEL', webhook_key(req.id))
 -- A released attempt is not remembered: the same Idempotency-Key may try again.
 if r.idem then redis.call('DEL', r.idem) end
 journal(at, 'release', req.id,

@@ -8,7 +8,7 @@
 --     {amount, 'limit|share'} at which a budget or count raises an alert, lowest first;
 --   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
 --   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
---   idem: {key, fingerprint} or nil; dry: answer, but write nothing.
+--   idem: {key, fingerprint} or nil; webhook: the tenant's {url, secret, lane} or nil; dry: answer, but write nothing.
 -- Replies: {what, now, …}; a check is {violated, used, held, wait_us}
 --   'admitted', now, upstream key, {check}…   as they are after this create (dry: before it)
 --   'refused',  now, {check}…                 before it; nothing is written. Without a violated check: a sum would
@@ -139,6 +139,9 @@ redis.call('HSET', record_key(req.id), 'state', 'held', 'tenant', req.tenant, 'k
 if req.idem then
   redis.call('HSET', record_key(req.id), 'idem', req.idem[1])
   redis.call('HSET', req.idem[1], 'id', req.id, 'fingerprint', req.idem[2])
+end
+if req.webhook then
+  redis.call('HSET', webhook_key(req.id), 'url', req.webhook[1], 'secret', req.webhook[2], 'lane', req.webhook[3])
 end
 redis.call('ZADD', prefix .. ':live', at, req.id)
 redis.call('ZADD', prefix .. ':held', at, req.id)

@@ -1,6 +1,7 @@
 -- settle: the prediction ended and its cost is known, or assumed. Ends the reservation, once.
 --
--- Request: id, cost, how ('exact' or 'assumed'), status (upstream's word), keep_s, idem_s.
+-- Request: id, cost, how ('exact' or 'assumed'), status (upstream's word), tell (whether this end is one that a tenant
+--   is told of), wait_us (how long the webhook waits for upstream's own body), seats, keep_s, idem_s.
 -- Replies: {'done' | 'no_way' | 'unknown', now, state, cost, how}; a repeat answers 'no_way' with what the first
 --   one settled. A cost above the hold is recorded as it is, and told as 'overrun'.
 local at = now()
@@ -16,4 +17,12 @@ redis.call('HSET', record_key(req.id), 'status', req.status)
 if not r.finished then redis.call('HSET', record_key(req.id), 'finished', at) end
 journal(at, 'settle', req.id,
   { req.cost, how, r.tenant, r.key, r.model, tonumber(r.hold), tonumber(r.estimate), tonumber(r.admitted), r.postings })
+if redis.call('EXISTS', webhook_key(req.id)) == 1 then
+  if req.tell and r.prediction then
+    local here = redis.call('HEXISTS', webhook_key(req.id), 'body') == 1
+    put_into_outbox(req.id, at, here and at or at + req.wait_us, req.seats)
+  else
+    redis.call('DEL', webhook_key(req.id))
+  end
+end
 return { 'done', at, state, req.cost, how }
