@@ -23,7 +23,7 @@ COMMANDS = {
     "policy": Command("policy", "the schema of the policy files"),
     "models": Command("models", "draft the file of a model from what upstream publishes"),
     "quote": Command("quote", "price a request without sending it"),
-    "keys": Command("keys", "make a key of a tenant"),
+    "keys": Command("keys", "make, list, rotate and revoke keys of tenants"),
     "ledger": Command("ledger", "verify, rebuild or export the ledger"),
     "reconcile": Command("reconcile", "compare the ledger with upstream's own list"),
     "usage": Command("usage", "spend and holds by tenant, key, model and day"),

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -196,4 +197,8 @@ def _workers(config: WorkerConfig, metrics_dir: str) -> Workers:
 
 
 def _monitoring(watch: PolicyWatch, store: Store, workers: Workers, metrics_dir: str) -> Monitoring:
-    return Monitoring(watch, lambda account: Views(store, account), metrics_dir, lambda: workers.alive)
+    return Monitoring(watch, lambda account: Views(store, account), metrics_dir, lambda: workers.alive, _now_us)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

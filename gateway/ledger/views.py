@@ -89,6 +89,11 @@ class Views:
         counted = await self._store.read("HGETALL", f"{self.prefix}:alerts")
         return {_alert_name(name.decode()): int(count) for name, count in counted.items()}
 
+    async def last_use_us(self, scope: str) -> int | None:
+        """Give the time of the last create that was admitted (or corrected) under a scope, None if there was none."""
+        at = await self._store.read("HGET", f"{self.prefix}:x:{scope}", "at")
+        return int(at) if at else None
+
     async def slots(self, scope: str, now_us: int) -> int:
         """Count the predictions in flight under a scope."""
         return int(await self._store.read("ZCOUNT", f"{self.prefix}:s:{scope}", f"({now_us}", "+inf"))

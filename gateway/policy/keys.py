@@ -49,11 +49,12 @@ def key_toml(key_id: str, secret: str, expires: datetime | None = None) -> str:
         raise ValueError(f"not an id: {key_id!r}")
     lines = ["[[tenant.key]]", f'id = "{key_id}"', f'sha256 = "{digest(secret).hex()}"']
     if expires is not None:
-        lines.append(f"expires = {_utc(expires)}")
+        lines.append(f"expires = {moment_toml(expires)}")
     return "\n".join(lines) + "\n"
 
 
-def _utc(moment: datetime) -> str:
+def moment_toml(moment: datetime) -> str:
+    """Write a time as TOML does, in UTC. Raises ValueError for one without a zone."""
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {moment.isoformat()}")
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

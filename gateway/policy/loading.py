@@ -1,6 +1,6 @@
 """Loading a folder of policy files: all of it, or an error that says all that is wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -13,7 +13,7 @@ from gateway.policy.documents import AccountDocument, TenantDocument
 from gateway.policy.folder import Entry, fingerprint, read_entries, read_folder
 from gateway.policy.linking import Family
 from gateway.policy.policy import Policy
-from gateway.policy.problems import Findings, PolicyInvalid, Problem, Spot
+from gateway.policy.problems import Findings, PolicyInvalid, Problem, Source, Spot
 from gateway.policy.tenants import compile_tenant
 from gateway.policy.warnings import find_warnings
 from gateway.pricing import Model
@@ -27,7 +27,12 @@ def load_policy(folder: Path) -> Policy:
     Raises PolicyInvalid with every problem that was found; files are named relative to how the folder was given.
     """
     findings = Findings()
-    return _compile(read_entries(read_folder(folder, findings), findings), str(folder), findings)
+    return load_sources(read_folder(folder, findings), str(folder), findings)
+
+
+def load_sources(sources: Iterable[Source], name: str, findings: Findings) -> Policy:
+    """Load files that were read already as one policy; `name` is that of the whole. Raises PolicyInvalid."""
+    return _compile(read_entries(sources, findings), name, findings)
 
 
 def review_policy(folder: Path, now_us: int) -> tuple[Policy, tuple[Problem, ...]]:

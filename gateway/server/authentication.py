@@ -5,8 +5,22 @@ from collections.abc import Iterable, Mapping
 
 from gateway.domain.errors import Code, Refused
 from gateway.policy import Principal
+from gateway.policy.keys import PREFIX, well_formed
 
 _BEARER = b"bearer "
+
+
+class InvalidKey(Refused):
+    """A request whose key opens nothing. `why` and whose key it was are for the log, never for the client."""
+
+    def __init__(self, why: str, principal: Principal | None = None) -> None:
+        super().__init__(
+            Code.INVALID_KEY,
+            "the key is missing or not valid; send it as X-API-Key, or as Authorization: Bearer",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+        self.why = why
+        self.principal = principal
 
 
 def authenticate(
@@ -14,18 +28,27 @@ def authenticate(
 ) -> Principal:
     """Find whose key a request carries, in `X-API-Key` or as a Bearer token; both must be the same key.
 
-    `now_us` is the time for expiry, in microseconds since the epoch. Raises Refused (`invalid_key`), with one
-    message for a missing, unknown, expired or revoked key, so that the answer tells nothing about a guess.
+    `now_us` is the time for expiry, in microseconds since the epoch. Raises InvalidKey, with one message for a
+    missing, unknown, expired or revoked key, so that the answer tells nothing about a guess.
     """
     secrets = set(_secrets(headers))
-    principal = keyring.get(hashlib.sha256(secrets.pop()).digest()) if len(secrets) == 1 else None
-    if principal is None or principal.revoked or _expired(principal, now_us):
-        raise Refused(
-            Code.INVALID_KEY,
-            "the key is missing or not valid; send it as X-API-Key, or as Authorization: Bearer",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+    if len(secrets) != 1:
+        raise InvalidKey("two keys that differ" if secrets else "missing")
+    secret = secrets.pop()
+    principal = keyring.get(hashlib.sha256(secret).digest())
+    if principal is None:
+        raise InvalidKey(_unknown(secret))
+    if principal.revoked or _expired(principal, now_us):
+        raise InvalidKey("revoked" if principal.revoked else "expired", principal)
     return principal
+
+
+def _unknown(secret: bytes) -> str:
+    """Tell a key that was never right, since its checksum is not, from one that no policy knows."""
+    text = secret.decode("latin-1")
+    if text.startswith(PREFIX):
+        return "unknown" if well_formed(text) else "mistyped"
+    return "unknown" if text else "missing"
 
 
 def _secrets(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[bytes]:

@@ -19,6 +19,7 @@ from gateway.ledger.gauges import AccountGauges, LimitUse, read_gauges
 from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.views import Views
 from gateway.policy import Policy
+from gateway.server.policy_metrics import key_expiries, reloads
 
 
 class Policies(Protocol):
@@ -30,15 +31,24 @@ class Policies(Protocol):
 
 
 class Monitoring:
-    """Answers scrapes and probes; `workers` tells how many workers run."""
+    """Answers scrapes and probes; `workers` tells how many workers run.
+
+    `wall_clock_us` is used for the expiry of keys, as by the workers, and for nothing else.
+    """
 
     def __init__(
-        self, policies: Policies, views: Callable[[str], Views], metrics_dir: str, workers: Callable[[], int]
+        self,
+        policies: Policies,
+        views: Callable[[str], Views],
+        metrics_dir: str,
+        workers: Callable[[], int],
+        wall_clock_us: Callable[[], int],
     ) -> None:
         self._policies = policies
         self._views = views
         self._metrics_dir = metrics_dir
         self._workers = workers
+        self._wall_clock_us = wall_clock_us
 
     def app(self) -> Starlette:
         """Make the ASGI app of the metrics listener."""
@@ -70,7 +80,9 @@ class Monitoring:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=self._metrics_dir)  # type: ignore[no-untyped-call]
         ready = _gauge("gateway_ready", "Whether creates can be admitted", not await self._faults())
-        registry.register(_Families([ready, self._reloads(), *await self._ledger_families()]))
+        changes = reloads(self._policies.reloads)
+        expiries = key_expiries(self._policies.policy, self._wall_clock_us())
+        registry.register(_Families([ready, changes, expiries, *await self._ledger_families()]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def _faults(self) -> list[str]:
@@ -82,14 +94,6 @@ class Monitoring:
             except LedgerUnavailable as error:
                 faults.append(f"the ledger of account {account!r} does not answer: {error}")
         return faults
-
-    def _reloads(self) -> Metric:
-        family = CounterMetricFamily(
-            "gateway_policy_reloads_total", "Changes of the policy folder", labels=("result",)
-        )
-        for result, count in self._policies.reloads.items():
-            family.add_metric((result,), count)
-        return family
 
     async def _ledger_families(self) -> list[Metric]:
         policy = self._policies.policy

@@ -10,7 +10,7 @@ from gateway.domain.address import Addresses
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.views import Views
 from gateway.policy import Policy, Principal
-from gateway.server.authentication import authenticate
+from gateway.server.authentication import InvalidKey, authenticate
 from gateway.server.owners import Owners
 from gateway.server.recording import Recorder
 from gateway.settlement.arrivals import Arrivals
@@ -50,10 +50,19 @@ class Parts:
 
     def authenticate(self, scope: Scope) -> Principal:
         """Find whose key a request carries, and note it for the log. Raises Refused (`invalid_key`)."""
-        principal = authenticate(self.policy.keyring, scope["headers"], self.wall_clock_us())
-        scope["state"]["facts"].update(tenant=principal.tenant.id, key=principal.key)
+        facts = scope["state"]["facts"]
+        try:
+            principal = authenticate(self.policy.keyring, scope["headers"], self.wall_clock_us())
+        except InvalidKey as invalid:
+            facts.update(_whose(invalid.principal), invalid_key=invalid.why)
+            raise
+        facts.update(_whose(principal))
         return principal
 
     def account_of(self, principal: Principal) -> AccountParts:
         """Give the parts of the account that a tenant's creates go to."""
         return self.accounts[principal.tenant.account.id]
+
+
+def _whose(principal: Principal | None) -> dict[str, str]:
+    return {"tenant": principal.tenant.id, "key": principal.key} if principal else {}

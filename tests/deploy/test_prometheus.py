@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from gateway.cli import watch
 from gateway.domain.errors import Code
 from gateway.domain.reservation import How
-from gateway.server import monitoring
+from gateway.server import monitoring, policy_metrics
 from gateway.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def names_of_the_gateway():
     registry = CollectorRegistry()
     Telemetry(registry)
     counted = {family.name + end for family in registry.collect() for end in SUFFIXES[family.type]}
-    return counted | set(METRIC.findall(inspect.getsource(monitoring)))
+    return counted | set(METRIC.findall(inspect.getsource(monitoring) + inspect.getsource(policy_metrics)))
 
 
 def test_every_metric_of_an_alert_exists():

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ def policies() -> Policies:
     policies.account(unpriced="0.01", limits=[budget("100", "month")])
     policies.tenant("acme", budget("1.00"), limit("concurrency", max=50), budget("0.001", "day", mode="shadow"))
     policies.tenant("wild", budget("9.00"))
+    policies.tenant("lent", key={"expires": datetime.now(UTC) + timedelta(hours=2)})
     policies.tenant("few", limit("count", window="year", max=7))
     return policies
 
@@ -84,6 +86,8 @@ async def test_the_gauges_of_limits_and_reservations_are_the_ledgers(
     assert seen.sum("gateway_ledger_up") == 1
     assert seen.sum("gateway_ledger_duration_seconds_count") > 0
     assert seen.sum("gateway_policy_info") == 1
+    assert 6600 < seen.sum("gateway_key_expires_in_seconds", tenant="lent", key="web") < 7200
+    assert seen.sum("gateway_key_expires_in_seconds", tenant="wild") == 0  # a key without an expiry is not there
 
 
 async def test_no_label_is_made_by_a_client(tenant: Tenants, http: httpx.AsyncClient, gateway: Gateway) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from e2e.clients import INPUT, Tenant, Upstream, assert_refused, used
+from e2e.clients import INPUT, Tenant, Upstream, assert_refused, until, used
 from e2e.policies import KLEIN, REMOVER, Policies, budget, limit
+from e2e.programs import Gateway
 
 Tenants = Callable[[str], Tenant]
 
@@ -52,12 +53,14 @@ async def full(tenant: Tenants) -> Callable[[str], Any]:
     return fill
 
 
-async def test_every_key_that_opens_nothing_gets_one_answer(tenant: Tenants) -> None:
+async def test_every_key_that_opens_nothing_gets_one_answer_and_the_log_says_why(
+    tenant: Tenants, gateway: Gateway
+) -> None:
     acme = tenant("acme")
     both = {"X-API-Key": acme.secret, "Authorization": "Bearer another"}
     wrong: list[dict[str, str]] = [
         {"X-API-Key": ""},
-        {"X-API-Key": "elg_unknown"},
+        {"X-API-Key": acme.secret[:-1]},
         {"X-API-Key": tenant("old").secret},
         {"X-API-Key": tenant("gone").secret},
         {"Authorization": "Bearer elg_unknown"},
@@ -66,9 +69,20 @@ async def test_every_key_that_opens_nothing_gets_one_answer(tenant: Tenants) -> 
     ]
     answers = [await acme.create(headers=headers) for headers in wrong]
     answers.append(await acme.http.post(acme.gateway.url + "/v1/prediction", json={"model": KLEIN, "input": INPUT}))
-    for answer in answers:
-        assert_refused(answer, 401, "invalid_key")
-        assert answer.content == answers[0].content
+    bodies = [assert_refused(answer, 401, "invalid_key") for answer in answers]
+    assert all(body == bodies[0] for body in bodies)
+    ids = [answer.headers["X-Request-Id"] for answer in answers]
+
+    async def logged() -> dict[str, dict[str, Any]] | None:
+        found = {str(line["request_id"]): line for line in gateway.logged() if line.get("request_id") in ids}
+        return found if len(found) == len(ids) else None
+
+    lines = await until(logged)
+    assert lines is not None
+    assert [lines[each]["invalid_key"] for each in ids] == [
+        *("missing", "mistyped", "expired", "revoked", "mistyped", "missing", "two keys that differ", "missing")
+    ]
+    assert (lines[ids[2]]["tenant"], lines[ids[2]]["key"]) == ("old", "web")
 
 
 @pytest.mark.parametrize("path", ["/v1/prediction/x", "/gateway/usage", "/gateway/reservations/x", "/v1/executions"])

@@ -8,7 +8,8 @@ from admission.conftest import holder
 
 from gateway.domain.errors import Code, Refused
 from gateway.policy import Principal
-from gateway.server.authentication import authenticate
+from gateway.policy.keys import new_secret
+from gateway.server.authentication import InvalidKey, authenticate
 
 SECRET, OTHER, EXPIRING, REVOKED = b"elg_secret", b"elg_other", b"elg_expiring", b"elg_revoked"
 EXPIRES_US = 2_000_000_000_000_000
@@ -84,3 +85,26 @@ def test_a_key_opens_until_the_instant_of_its_expiry_and_not_at_it() -> None:
     assert who((b"x-api-key", EXPIRING), now_us=EXPIRES_US - 1) == EXPIRING.decode()
     with pytest.raises(Refused):
         who((b"x-api-key", EXPIRING), now_us=EXPIRES_US)
+
+
+@pytest.mark.parametrize(
+    ("headers", "why", "whose"),
+    [
+        ([], "missing", None),
+        ([(b"x-api-key", b" ")], "missing", None),
+        ([(b"x-api-key", SECRET), (b"x-api-key", OTHER)], "two keys that differ", None),
+        ([(b"x-api-key", b"hello")], "unknown", None),
+        ([(b"x-api-key", new_secret().encode())], "unknown", None),
+        ([(b"x-api-key", new_secret()[:-1].encode() + b"!")], "mistyped", None),
+        ([(b"x-api-key", new_secret()[:40].encode())], "mistyped", None),
+        ([(b"x-api-key", REVOKED)], "revoked", REVOKED),
+        ([(b"x-api-key", EXPIRING)], "expired", EXPIRING),
+    ],
+)
+def test_the_operator_is_told_why_and_whose_key_it_was(
+    headers: list[tuple[bytes, bytes]], why: str, whose: bytes | None
+) -> None:
+    with pytest.raises(InvalidKey) as caught:
+        who(*headers)
+    principal = caught.value.principal
+    assert (caught.value.why, principal and principal.key.encode()) == (why, whose)
