@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.domain.instants import instant
 from gateway.domain.limit import Limit, LimitKind, Mode
 from gateway.domain.money import format_usd
 from gateway.domain.window import MICROSECONDS, WindowName
@@ -33,7 +34,7 @@ def usage_json(use: Use, at_us: int) -> dict[str, Any]:
         "held": _amount(limit, use.held),
         "remaining": _amount(limit, remaining(use)),
         "resets_at": resets_at(use, at_us),
-    }
+    } | _grants_json(limit)
 
 
 def refusal_json(use: Use, requested: int, at_us: int) -> dict[str, Any]:
@@ -108,6 +109,21 @@ def window_name(limit: Limit) -> str | None:
     if limit.kind is LimitKind.CONCURRENCY:
         return None
     return limit.window.value if limit.window else "second"
+
+
+def _grants_json(limit: Limit) -> dict[str, Any]:
+    """Tell by which grants a limit is raised; nothing where it is not."""
+    field = "usd" if limit.kind is LimitKind.BUDGET else "max"
+    told = [
+        {
+            field: _amount(limit, grant.amount),
+            "from": instant(grant.from_us),
+            "until": instant(grant.until_us),
+            "reason": grant.reason,
+        }
+        for grant in limit.grants
+    ]
+    return {"grants": told} if told else {}
 
 
 def _amount(limit: Limit, amount: int) -> int | str:

@@ -1,7 +1,7 @@
 """Limits and guards: what a policy bounds, in the terms in which the ledger counts it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
@@ -34,12 +34,27 @@ class Threshold(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """A raise of a limit by `amount` of its unit, in force from `from_us` until just before `until_us`."""
+
+    amount: int
+    from_us: int
+    until_us: int
+    reason: str
+
+    def in_force(self, at_us: int) -> bool:
+        """Tell whether it raises its limit at a time of the store (microseconds since the epoch)."""
+        return self.from_us <= at_us < self.until_us
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """One bound on one scope.
 
     `amount` is units of 1e-8 USD for a budget, predictions for a count, slots for concurrency and the burst for a
     rate. `interval_us` is the microseconds that one create of a rate takes to drain (0 for the other kinds).
     `window` and `zone` belong to budgets and counts; a rate has the window `minute`, or none if it is per second.
+    `grants` raise it for a while: see `at`.
     `scope` is `account/<id>`, `tenant/<id>` or
     `tenant/<id>/key/<id>`.
     """
@@ -53,6 +68,19 @@ class Limit:
     zone: ZoneInfo | None = None
     interval_us: int = 0
     alert_at: tuple[float, ...] = ()
+    grants: tuple[Grant, ...] = ()
+
+    def at(self, at_us: int) -> "Limit":
+        """Give the limit as it is in force at a time of the store: raised by its grants, and with none but those."""
+        if not self.grants:
+            return self
+        grants = tuple(grant for grant in self.grants if grant.in_force(at_us))
+        return replace(self, amount=self.amount + sum(grant.amount for grant in grants), grants=grants)
+
+    @property
+    def most(self) -> int:
+        """The most that it may ever be raised to by its grants."""
+        return self.amount + sum(grant.amount for grant in self.grants)
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:

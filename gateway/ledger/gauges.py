@@ -14,7 +14,7 @@ AT_ONCE = 16
 
 
 class LimitUse(NamedTuple):
-    """A limit and its present use, in its own unit."""
+    """A limit as it is in force, and its present use, in its own unit."""
 
     limit: Limit
     used: int
@@ -40,7 +40,7 @@ async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iter
         async with gate:
             return LimitUse(limit, *await _use(views, limit, now_us))
 
-    uses = await asyncio.gather(*(one(limit) for limit in limits))
+    uses = await asyncio.gather(*(one(limit.at(now_us)) for limit in limits))
     in_flight = {key: await views.upstream_slots(key, now_us) for key in upstream_keys}
     return AccountGauges(await views.totals(), now_us, in_flight, list(uses), await views.alerts())
 

@@ -14,7 +14,7 @@ PAGE = 500
 
 
 class Reserved(msgspec.Struct, array_like=True, frozen=True):
-    """A hold began; money in units of 1e-8 USD."""
+    """A hold began; money in units of 1e-8 USD. `grants` are those that alone made room for it, in words."""
 
     tenant: str
     key: str
@@ -23,6 +23,7 @@ class Reserved(msgspec.Struct, array_like=True, frozen=True):
     estimate: int
     hold: int
     postings: str
+    grants: tuple[str, ...] = ()
 
 
 class Confirmed(msgspec.Struct, array_like=True, frozen=True):

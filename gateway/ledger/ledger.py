@@ -68,7 +68,7 @@ class Ledger:
             if what == b"unseeded":
                 await self._run("seed", _seed_request(postings, snapshot))
             elif what not in (b"late", b"window"):
-                return read_decision(what, rest, postings.limits, self._seen_us)
+                return read_decision(what, rest, snapshot.limits, self._seen_us)
         raise LedgerUnavailable(f"reserve: no decision after 4 tries, the last answer was {what!r}")
 
     async def confirm(
@@ -180,6 +180,8 @@ class Ledger:
             "input": order.input_digest,
             "estimate": order.estimate,
             "hold": order.hold,
+            "start": snapshot.start_us,
+            "stop": snapshot.stop_us,
             "postings": postings.id,
             "scopes": postings.scopes,
             "counters": snapshot.counters,

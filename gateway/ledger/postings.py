@@ -41,7 +41,8 @@ class Check(NamedTuple):
     """A limit as the scripts take it.
 
     `place` is where it is counted: the index of its counter from 1, the key of its clock, or its scope. `alerts` are
-    the amounts of use at which an alert is raised, each with the name under which it is.
+    the amounts of use at which an alert is raised, each with the name under which it is. `granted` is the part of
+    the amount that is there by `grants`, which is what the journal says of a create that needed it.
     """
 
     kind: LimitKind
@@ -50,14 +51,20 @@ class Check(NamedTuple):
     place: int | str
     interval_us: int
     alerts: list[tuple[int, str]]
+    granted: int
+    grants: str
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The script's arguments, right while the store's time is inside [`start_us`, `stop_us`)."""
+    """The script's arguments, right while the store's time is inside [`start_us`, `stop_us`).
+
+    `limits` are as they are in force in that time, one for each check.
+    """
 
     start_us: int
     stop_us: int
+    limits: tuple[Limit, ...]
     counters: list[dict[str, str | int]]
     checks: list[Check]
 
@@ -72,24 +79,29 @@ class Postings:
         self.counters = tuple(dict.fromkeys(counter for limit in limits if (counter := counter_of(limit))))
         self.text = "\n".join((" ".join(scopes), *map(str, self.counters)))
         self.id = hashlib.sha256(self.text.encode()).hexdigest()[:12]
-        self._snapshot = Snapshot(0, 0, [], [])
+        self._snapshot = Snapshot(0, 0, (), [], [])
 
     def at(self, now_us: int) -> Snapshot:
-        """Give the arguments for a time of the store (microseconds); the same object until a window ends."""
+        """Give the arguments for a time of the store (microseconds); the same object until one of them changes."""
         if not self._snapshot.start_us <= now_us < self._snapshot.stop_us:
             self._snapshot = self._compute(now_us)
         return self._snapshot
 
     def _compute(self, now_us: int) -> Snapshot:
         counters = counters_at(self.prefix, self.counters, now_us)
-        start = max((int(c["start"]) for c in counters), default=0)
-        stop = min((int(c["stop"]) for c in counters), default=FOREVER_US)
-        return Snapshot(start, stop, counters, [self._check(limit) for limit in self.limits])
+        turns = [turn for each in self.limits for grant in each.grants for turn in (grant.from_us, grant.until_us)]
+        starts = [int(c["start"]) for c in counters] + [turn for turn in turns if turn <= now_us]
+        stops = [int(c["stop"]) for c in counters] + [turn for turn in turns if turn > now_us]
+        limits = tuple(limit.at(now_us) for limit in self.limits)
+        checks = [self._check(limit) for limit in limits]
+        return Snapshot(max(starts, default=0), min(stops, default=FOREVER_US), limits, counters, checks)
 
     def _check(self, limit: Limit) -> Check:
         alerts = [(threshold.amount, f"{limit.id}|{threshold.share}") for threshold in limit.thresholds]
+        granted = sum(grant.amount for grant in limit.grants)
+        why = f"{limit.scope}/{limit.id}: {'; '.join(grant.reason for grant in limit.grants)}" if granted else ""
         enforced = limit.mode is Mode.ENFORCE
-        return Check(limit.kind, enforced, limit.amount, self._place(limit), limit.interval_us, alerts)
+        return Check(limit.kind, enforced, limit.amount, self._place(limit), limit.interval_us, alerts, granted, why)
 
     def _place(self, limit: Limit) -> int | str:
         counter = counter_of(limit)

@@ -6,7 +6,7 @@ the types; what takes a sentence is checked where the document is compiled. Desc
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from gateway.domain.limit import Mode
 from gateway.domain.window import WindowName
@@ -23,13 +23,14 @@ Usd = Annotated[str, _text('US dollars as text, such as "5.00"', r"^[0-9]{1,9}(\
 Sha256 = Annotated[
     str, _text("SHA-256 of the key's secret in hex; `gateway keys new` prints one", r"^[0-9a-fA-F]{64}$")
 ]
-Moment = Annotated[
-    object,
-    Meta(
-        description="when the key stops to open anything, such as 2027-02-01T00:00:00Z",
-        extra_json_schema={"type": "string"},
-    ),
-]
+
+
+def _moment(description: str) -> Meta:
+    """Describe a date or time: TOML has types for them, which JSON Schema and a message of our own see as texts."""
+    told = f"{description}, such as 2027-02-01T00:00:00Z"
+    return Meta(description=told, extra_json_schema={"type": "string"})
+
+
 #: Counters are doubles in the store: no number of a policy may pass what is exact there.
 Amount = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Positive = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -91,6 +92,17 @@ class ConcurrencyDocument(LimitDocument, frozen=True, kw_only=True, tag="concurr
 AnyLimitDocument = BudgetDocument | CountDocument | RateDocument | ConcurrencyDocument
 
 
+class GrantDocument(Document, frozen=True, kw_only=True):
+    """A raise of one limit beside it, for a while."""
+
+    limit: Annotated[str | None, Meta(description="id of the limit; may be left out where only one fits")] = None
+    usd: Annotated[Usd | None, Meta(description="by how many US dollars a budget is raised")] = None
+    max: Annotated[Positive | None, Meta(description="by how much a count or concurrency is raised")] = None
+    start: Annotated[object, _moment("when it begins")] = field(name="from")
+    until: Annotated[object, _moment("when it is over")]
+    reason: Annotated[str, Meta(description="why; the tenant sees it, and the journal keeps it")]
+
+
 class GuardDocument(Document, frozen=True, kw_only=True):
     """A bound on one input parameter, or on a derived quantity."""
 
@@ -123,6 +135,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     create_timeout_seconds: Annotated[float, Meta(gt=0, le=3600, description="wait for upstream's answer")] = 30
     key: tuple[UpstreamKeyDocument, ...] = ()
     limit: tuple[AnyLimitDocument, ...] = ()
+    grant: tuple[GrantDocument, ...] = ()
 
 
 class TenantKeyDocument(Document, frozen=True, kw_only=True):
@@ -130,9 +143,10 @@ class TenantKeyDocument(Document, frozen=True, kw_only=True):
 
     id: Id
     sha256: Sha256
-    expires: Moment = None
+    expires: Annotated[object, _moment("when the key stops to open anything")] = None
     revoked: Annotated[bool, Meta(description="true closes the key at once")] = False
     limit: tuple[AnyLimitDocument, ...] = ()
+    grant: tuple[GrantDocument, ...] = ()
 
 
 class TenantDocument(Document, frozen=True, kw_only=True):
@@ -145,5 +159,6 @@ class TenantDocument(Document, frozen=True, kw_only=True):
     models: Globs | None = None
     weight: Annotated[Positive, Meta(description="share of scarce upstream slots")] = 1
     limit: tuple[AnyLimitDocument, ...] = ()
+    grant: tuple[GrantDocument, ...] = ()
     guard: tuple[GuardDocument, ...] = ()
     key: tuple[TenantKeyDocument, ...] = ()

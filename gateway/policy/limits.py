@@ -10,10 +10,12 @@ from gateway.policy.documents import (
     BudgetDocument,
     ConcurrencyDocument,
     CountDocument,
+    GrantDocument,
     GuardDocument,
     RateDocument,
     WindowedDocument,
 )
+from gateway.policy.grants import with_grants
 from gateway.policy.problems import Spot
 from gateway.policy.rules import check_finite, check_id, read_money
 
@@ -26,13 +28,13 @@ _COUNTED_BY = ("window", "rolling", "per_minute", "per_second", "mode")
 
 
 def compile_limits(
-    documents: Sequence[AnyLimitDocument], scope: str, zone: ZoneInfo, owner: Spot
+    documents: Sequence[AnyLimitDocument], grants: Sequence[GrantDocument], scope: str, zone: ZoneInfo, owner: Spot
 ) -> tuple[Limit, ...]:
-    """Compile the limits of one scope; `zone` is where its calendar windows begin."""
+    """Compile the limits of one scope and the grants that raise them; `zone` is where its calendar windows begin."""
     spots = [owner.entry("limit", position, document.id) for position, document in enumerate(documents)]
     limits = tuple(_limit(document, scope, zone, spot) for document, spot in zip(documents, spots, strict=True))
     _check_clashes(limits, spots)
-    return limits
+    return with_grants(limits, grants, owner)
 
 
 def _limit(document: AnyLimitDocument, scope: str, zone: ZoneInfo, spot: Spot) -> Limit:

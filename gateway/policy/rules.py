@@ -2,11 +2,13 @@
 
 import math
 import re
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from gateway.domain.money import MoneyError, parse_usd
 from gateway.policy.problems import Spot, suggestion
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -47,3 +49,21 @@ def read_zone(name: str, spot: Spot) -> ZoneInfo:
         near = suggestion(name, available_timezones())
         spot.report(f"{name!r} is not a time zone; use an IANA name such as 'Europe/Berlin'{near}", "timezone")
         return ZoneInfo("UTC")
+
+
+def read_instant(value: object, field: str, spot: Spot) -> int | None:
+    """Read a moment, or a day as the beginning of it in UTC, as microseconds since the epoch; None for None.
+
+    None, and a report, also for what is neither.
+    """
+    if value is None:
+        return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(), UTC)
+    if not isinstance(value, datetime):
+        spot.report(f"{value!r} is not a date; write it without quotes, such as 2027-02-01T00:00:00Z", field)
+        return None
+    if value.tzinfo is None:
+        spot.report(f"{value.isoformat()} is in no time zone; add Z for UTC: {value.isoformat()}Z", field)
+        return None
+    return (value - _EPOCH) // timedelta(microseconds=1)

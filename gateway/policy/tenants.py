@@ -1,7 +1,6 @@
 """Compiling what a tenant says of itself; what its parents and its account add comes when they are linked."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from gateway.domain.limit import Guard, Limit, key_scope, tenant_scope
@@ -9,9 +8,8 @@ from gateway.policy.documents import TenantDocument, TenantKeyDocument
 from gateway.policy.keys import digest
 from gateway.policy.limits import compile_guards, compile_limits
 from gateway.policy.problems import Spot
-from gateway.policy.rules import check_id, read_zone
+from gateway.policy.rules import check_id, read_instant, read_zone
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -46,7 +44,7 @@ def compile_tenant(document: TenantDocument, spot: Spot) -> OwnTenant:
     scope = tenant_scope(document.id)
     return OwnTenant(
         document=document,
-        limits=compile_limits(document.limit, scope, zone, spot),
+        limits=compile_limits(document.limit, document.grant, scope, zone, spot),
         guards=compile_guards(document.guard, scope, spot),
         keys=_keys(document, zone, spot),
         spot=spot,
@@ -73,9 +71,9 @@ def _key(document: TenantKeyDocument, scope: str, zone: ZoneInfo, spot: Spot) ->
     return OwnKey(
         id=document.id,
         digest=_digest(document.sha256, spot),
-        expires_us=_expires_us(document.expires, spot),
+        expires_us=read_instant(document.expires, "expires", spot),
         revoked=document.revoked,
-        limits=compile_limits(document.limit, scope, zone, spot),
+        limits=compile_limits(document.limit, document.grant, scope, zone, spot),
         spot=spot,
     )
 
@@ -88,18 +86,3 @@ def _digest(text: str, spot: Spot) -> bytes:
     if text == digest("").hex():
         spot.report("is the SHA-256 of an empty text, which is nobody's key", "sha256")
     return bytes.fromhex(text)
-
-
-def _expires_us(value: object, spot: Spot) -> int | None:
-    """Read a moment, or a day as the beginning of it in UTC, as microseconds since the epoch."""
-    if value is None:
-        return None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time(), UTC)
-    if not isinstance(value, datetime):
-        spot.report(f"{value!r} is not a date; write it without quotes, such as 2027-02-01T00:00:00Z", "expires")
-        return None
-    if value.tzinfo is None:
-        spot.report(f"{value.isoformat()} is in no time zone; add Z for UTC: {value.isoformat()}Z", "expires")
-        return None
-    return (value - _EPOCH) // timedelta(microseconds=1)

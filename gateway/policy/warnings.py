@@ -10,6 +10,7 @@ from gateway.domain.window import MICROSECONDS, WindowName
 from gateway.policy.folder import Entry
 from gateway.policy.policy import Policy, Principal, Tenant
 from gateway.policy.problems import Findings, Problem, Spot, suggestion
+from gateway.policy.rules import read_instant
 
 #: Into which longer windows a window fits whole; a week may lie in two months, and in two years.
 _LONGER = {
@@ -31,11 +32,13 @@ def find_warnings(entries: Sequence[Entry], policy: Policy, now_us: int) -> tupl
             tenant = policy.tenants[entry.name]
             _check_models(tenant, entry, policy, spot)
             _check_guards(tenant, entry, policy, spot)
+            _check_grants(entry.raw.get("grant", ()), now_us, spot)
             _check_limits(tenant.limits, entry.raw.get("limit", ()), tenant, spot)
             for position, key in enumerate(entry.raw.get("key", ())):
                 principal = keys[tenant.id, key["id"]]
                 at = spot.entry("key", position, key["id"])
                 _check_expiry(principal, now_us, at)
+                _check_grants(key.get("grant", ()), now_us, at)
                 _check_limits(principal.limits, key.get("limit", ()), tenant, at)
     return tuple(sorted(findings.problems, key=lambda problem: problem.order))
 
@@ -69,6 +72,14 @@ def _check_expiry(principal: Principal, now_us: int, spot: Spot) -> None:
         spot.report(f"expired at {expired} and opens nothing; remove the key, or set a later time", "expires")
 
 
+def _check_grants(written: Sequence[dict[str, object]], now_us: int, owner: Spot) -> None:
+    for position, raw in enumerate(written):
+        spot = owner.entry("grant", position, None)
+        until_us = read_instant(raw["until"], "until", spot)
+        if until_us is not None and until_us <= now_us:
+            spot.report("is over and raises nothing; remove the grant, or set a later time", "until")
+
+
 def _check_limits(limits: Sequence[Limit], written: Sequence[dict[str, object]], tenant: Tenant, owner: Spot) -> None:
     """Tell of limits that can never be reached, since another that binds the same creates is reached before.
 
@@ -88,7 +99,7 @@ def _tighter(limit: Limit, limits: Sequence[Limit]) -> Iterator[str]:
             if limit.kind is LimitKind.RATE:
                 tighter = limit.interval_us < other.interval_us and limit.amount >= other.amount
             else:
-                tighter = limit.amount > other.amount and _fits_into(limit, other)
+                tighter = limit.amount > other.most and _fits_into(limit, other)
             if tighter:
                 yield f"limit {other.id!r} of {other.scope} is {_said(other)}"
 

@@ -11,7 +11,7 @@ from ledger.bench import ACCOUNT, NOON_US, SECOND, budget, concurrency, count, r
 from gateway.admission.limits import rate_limit_fields, refusal_json, remaining, smallest_budget, usage_json
 from gateway.admission.refusals import refusal
 from gateway.domain.errors import Code
-from gateway.domain.limit import Limit, Mode
+from gateway.domain.limit import Grant, Limit, Mode
 from gateway.domain.money import MAX_UNITS
 from gateway.domain.window import WindowName
 from gateway.ledger.decisions import Busy, Doubted, Mismatch, OverLimit, Pending, Use
@@ -102,6 +102,22 @@ def test_a_line_of_usage_says_all_of_it() -> None:
         "remaining": "4.9999987",
         "resets_at": "2050-03-16T00:00:00Z",
     }
+
+
+def test_a_line_of_a_raised_limit_says_by_what_and_why() -> None:
+    grants = (Grant(200_000_000, AT, AT + 3600 * SECOND, "launch"), Grant(5, AT, AT + SECOND, "press"))
+    line = usage_json(use(budget(700_000_005, grants=grants)), AT)
+    assert line["limit"] == "7.00000005"
+    assert line["grants"] == [
+        {"usd": "2.00", "from": "2050-03-15T12:00:00.000Z", "until": "2050-03-15T13:00:00.000Z", "reason": "launch"},
+        {
+            "usd": "0.00000005",
+            "from": "2050-03-15T12:00:00.000Z",
+            "until": "2050-03-15T12:00:01.000Z",
+            "reason": "press",
+        },
+    ]
+    assert usage_json(use(count(7, grants=grants[1:])), AT)["grants"][0]["max"] == 5
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,16 @@ def test_a_key_that_has_expired_is_told(more: str, told: bool, tmp_path: Path) -
     assert warnings(tmp_path, key) == ([expected] if told else [])
 
 
+def test_a_grant_that_is_over_is_told(tmp_path: Path) -> None:
+    def grant(until: str) -> str:
+        return f'[[tenant.grant]]\nusd = "1.00"\nfrom = 2026-01-01\nuntil = {until}\nreason = "r"\n'
+
+    text = limit("budget", window="day", usd="1.00") + grant("2027-01-15T08:00:01Z") + grant("2027-01-15T08:00:00Z")
+    assert warnings(tmp_path, text) == [
+        '15:9: tenant "a", grant[1], field until: is over and raises nothing; remove the grant, or set a later time'
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -121,6 +131,9 @@ def test_a_limit_that_another_forestalls_is_told(text: str, reason: str, tmp_pat
         'timezone = "Europe/Berlin"\n' + limit("budget", window="day", usd="150.00"),  # and this day too
         limit("budget", window="year", usd="500.00"),
         limit("count", window="day", max=10**6),
+        limit("count", window="hour", max=9)
+        + limit("count", window="day", max=5, id="n")
+        + '[[tenant.grant]]\nlimit = "n"\nmax = 4\nfrom = 2027-01-01\nuntil = 2027-02-01\nreason = "r"\n',
         limit("rate", per_minute=101),  # one at a time: the upstream keys take more at once
         limit("budget", window="hour", usd="9") + limit("budget", window="day", usd="5", mode="shadow"),
     ],

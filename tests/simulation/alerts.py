@@ -59,7 +59,7 @@ def _reached(
     req: Mapping[str, Any], asked: Sequence[Any], used: int, held: int, at: int
 ) -> Iterable[tuple[str, Raised]]:
     """Give the thresholds of a limit that a use has reached, by the ids that they are to have."""
-    kind, _, limit, place, _, alerts = asked
+    kind, _, limit, place, _, alerts, *_ = asked
     for amount, name in alerts:
         if used + held >= amount:
             key = req["counters"][place - 1]["key"]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from simulation import alerts
+from simulation.grants import check_grants, needed_grants
 from simulation.reference import WAYS, Correction, Held, Idem, Rate, Reference, Share
 from simulation.violation import check
 
@@ -58,8 +59,9 @@ class Witness:
             return None
         if self._idempotent(req, what, rest):
             return None
-        over = any(not c["start"] <= at < c["stop"] for c in req["counters"])
-        check("limit", (what == "window") == over, "windows", req["counters"], "at", at, "answered", what)
+        whole = all(c["start"] <= req["start"] < req["stop"] <= c["stop"] for c in req["counters"])
+        over = not req["start"] <= at < req["stop"]
+        check("limit", whole and (what == "window") == over, "windows of", req, "at", at, "answered", what)
         if what in ("window", "unseeded"):
             return None
         refused = self._checks(req, rest[0] if what == "refused" else rest[1], what, at)
@@ -88,7 +90,8 @@ class Witness:
         """Compare what each limit was said to have used with the reference; returns whether one must refuse."""
         added = what == "admitted" and not req["dry"]
         refused = False
-        for (kind, enforced, amount, place, interval, _), shown in zip(req["checks"], found, strict=True):
+        check_grants(self.ref, req["checks"], at)
+        for (kind, enforced, amount, place, interval, *_), shown in zip(req["checks"], found, strict=True):
             violated, used, held = bool(shown[0]), shown[1], shown[2]
             if kind == "rate":
                 right = self._rate(amount, place, interval, shown, added, at)
@@ -132,7 +135,7 @@ class Witness:
     def _shares(self, req: Mapping[str, Any], found: Sequence[Sequence[int]], at: int) -> tuple[Share, ...]:
         """Fill the buckets of an admitted create."""
         shares = []
-        for (kind, _, _, clock, interval, _), shown in zip(req["checks"], found, strict=True):
+        for (kind, _, _, clock, interval, *_), shown in zip(req["checks"], found, strict=True):
             if kind == "rate" and not shown[0]:
                 rate = self.ref.rates[clock]
                 rate.empty = max(rate.empty, at) + interval
@@ -168,7 +171,7 @@ class Witness:
             self.ref.idems[idem[0]] = Idem(req["id"], idem[1])
         alerts.admitted(self.ref, req, rest[1], at)
         names = ("id", "tenant", "key", "model", "price", "estimate", "hold", "postings")
-        return [req[name] for name in names]
+        return [*(req[name] for name in names), needed_grants(req["checks"], rest[1])]
 
     def _watch(self, req: Mapping[str, Any], _: object, __: object, rest: list[Any], at: int) -> None:
         alerts.watched(self.ref, req, rest[0], at)

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ class Policies:
     """Draws policies; upstream's real bounds of each key stay, and a policy states those or narrower ones."""
 
     chaos: Chaos
+    epoch_s: float
     bounds: dict[str, tuple[int, int]] = field(init=False)
+    grants: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         chance = self.chaos.random
@@ -61,20 +64,38 @@ class Policies:
                     yield from self._limits("tenant.key.limit", 1)
 
     def _limits(self, table: str, size: float) -> Iterable[str]:
-        chance = self.chaos.random
+        chance, named = self.chaos.random, []
         for window in _WINDOWS:
             mode = chance.choice(("enforce", "enforce", "enforce", "shadow"))
             if chance.random() < 0.12:
                 usd = f"{chance.choice((0.1, 0.5, 1.0, 2.0, 5.0)) * size:.2f}"
                 yield from _table(table, kind="budget", window=window, usd=usd, mode=mode, alert_at=self._alerts())
+                named.append(f"budget-{window}")
             if chance.random() < 0.08:
                 most = int(chance.choice((3, 10, 40, 100)) * size)
                 yield from _table(table, kind="count", window=window, max=most, mode=mode, alert_at=self._alerts())
+                named.append(f"count-{window}")
         if chance.random() < 0.25:
             rate = {chance.choice(("per_minute", "per_second")): chance.choice((6, 20, 60))}
             yield from _table(table, kind="rate", burst=chance.choice((1, 3, 8)), **rate)
         if chance.random() < 0.25:
             yield from _table(table, kind="concurrency", max=int(chance.choice((1, 4, 8)) * size))
+            named.append("concurrency")
+        for name in named:
+            if chance.random() < 0.3:
+                yield from self._grant(table.replace("limit", "grant"), name)
+
+    def _grant(self, table: str, name: str) -> Iterable[str]:
+        """Grant something for a while that begins, ends or both while the run is busy."""
+        chance, reason = self.chaos.random, f"g{len(self.grants)}"
+        start = self.epoch_s + chance.uniform(-200, 300)
+        span = [datetime.fromtimestamp(at, UTC) for at in (start, start + chance.uniform(0.001, 200))]
+        cents = chance.choice((1, 30, 200))
+        amount = {"usd": f"{cents / 100:.2f}"} if name.startswith("budget") else {"max": cents}
+        raised = cents * 10**6 if "usd" in amount else cents
+        self.grants[reason] = (raised, *(round(at.timestamp() * 10**6) for at in span))
+        yield from _table(table, limit=name, reason=reason, **amount)
+        yield from (f"{word} = {at.isoformat()}" for word, at in zip(("from", "until"), span, strict=True))
 
     def _alerts(self) -> list[float]:
         return self.chaos.random.choice(([], [0.5, 0.8, 1.0], [0.07, 0.999]))

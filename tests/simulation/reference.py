@@ -122,6 +122,8 @@ class Reference:
     rates: dict[str, Rate] = field(default_factory=dict)
     corrections: list[Correction] = field(default_factory=list)
     alerts: dict[str, Raised] = field(default_factory=dict)
+    #: Every grant that any policy ever had, by its reason: what it raises by, and its instants.
+    grants: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     clock: int = 0
     seen: int = 0
     sequence: int = 0

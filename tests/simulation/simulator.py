@@ -82,7 +82,8 @@ class World:
         self.server.after = self._after_step
         self.noise = Noise(self.server, self.chaos)
         self.server.saw = self.noise.saw
-        self.policies = Policies(self.chaos)
+        self.policies = Policies(self.chaos, self.epoch_s)
+        self.server.witness.ref.grants = self.policies.grants
         slots = {slug: float(longest) for slug, (_, longest) in TIMES.items()}
         ahead = chance.choice((0.0, 0.4, -3600.0, 3600.7))
         bounds = self.policies.bounds

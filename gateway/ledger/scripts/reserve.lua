@@ -2,10 +2,12 @@
 --
 -- Request: id; at (the store's time as the worker reckons it); tenant, key, model, price, input (its digest),
 --   estimate, hold;
+--   start, stop (the span of time for which counters and checks are right);
 --   postings (id of the set of counters), scopes (list);
 --   counters: list of {key, scope, start, stop, expire_s (0: never)}, each once;
---   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval, alerts}, the latter a list of
---     {amount, 'limit|share'} at which a budget or count raises an alert, lowest first;
+--   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval, alerts, granted,
+--     grants}: alerts is a list of {amount, 'limit|share'} at which a budget or count raises an alert, lowest first;
+--     granted is the part of amount that is there by grants for a while, which the text `grants` tells;
 --   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
 --   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
 --   idem: {key, fingerprint} or nil; webhook: the tenant's {url, secret, lane} or nil; dry: answer, but write nothing.
@@ -14,7 +16,7 @@
 --   'refused',  now, {check}…                 before it; nothing is written. Without a violated check: a sum would
 --                                             pass 2^53 - 1
 --   'busy',     now, wait_us, {check}…        every limit passes, but no upstream key has a slot and rate free
---   'late', now    the call took longer than late_us to arrive   'window', now   a counter's window is over
+--   'late', now    the call took longer than late_us to arrive   'window', now   not within start and stop
 --   'unseeded', now   a counter is behind its scope, or the set is new: run seed first
 --   'known', now, state, upstream key   this id was reserved before: a repeat changes nothing
 --   What became of the first create with this Idempotency-Key: 'mismatch', now   it was another request
@@ -35,9 +37,7 @@ if req.idem then
   end
 end
 
-for _, counter in ipairs(req.counters) do
-  if at < counter.start or at >= counter.stop then return { 'window', at } end
-end
+if at < req.start or at >= req.stop then return { 'window', at } end
 if redis.call('HEXISTS', prefix .. ':postings', req.postings) == 0 then return { 'unseeded', at } end
 
 -- A counter is complete when it has seen every reservation of its scope in its window: it carries the scope's
@@ -113,7 +113,11 @@ for i, counter in ipairs(req.counters) do
   if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
   counters[i] = counter.key
 end
-for i, c in ipairs(req.checks) do notice(at, req.counters[c[4]], c, after[i][2], after[i][3], {}) end
+local granted = {} -- what only a grant made room for
+for i, c in ipairs(req.checks) do
+  if c[2] and c[7] > 0 and after[i][2] + after[i][3] > c[3] - c[7] then granted[#granted + 1] = c[8] end
+  notice(at, req.counters[c[4]], c, after[i][2], after[i][3], {})
+end
 local given = {}
 for i, rate in ipairs(rates) do
   redis.call('SET', rate[1], rate[2], 'PX', lifetime_ms(rate[2]))
@@ -146,5 +150,6 @@ end
 redis.call('ZADD', prefix .. ':live', at, req.id)
 redis.call('ZADD', prefix .. ':held', at, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
-journal(at, 'reserve', req.id, { req.tenant, req.key, req.model, req.price, req.estimate, req.hold, req.postings })
+journal(at, 'reserve', req.id, { req.tenant, req.key, req.model, req.price, req.estimate, req.hold, req.postings,
+  granted })
 return { 'admitted', at, chosen, after }
