@@ -46,6 +46,7 @@ class Telemetry:
         self.webhooks_received = counter(
             "gateway_webhooks_received", "Calls of the addresses that upstream is given", "result"
         )
+        self.image_probes = counter("gateway_image_probes", "Input images looked at for their size", "result")
         self.policy_info = Gauge(
             "gateway_policy_info",
             "1 for the policy in force, 0 for an earlier one",
