@@ -68,7 +68,8 @@ class Auditor:
         keys: set[bytes] = set()
         cursor = 0
         while True:
-            cursor, page = await self._store.read("SCAN", cursor, "MATCH", f"{self._prefix}:c:*", "COUNT", 1000)
+            scan = ("SCAN", cursor, "MATCH", f"{self._prefix}:c:*", "COUNT", 1000)
+            cursor, page = await self._store.near(self._prefix, *scan)
             keys.update(page)
             if int(cursor) == 0:
                 return [parse_place(key.decode()) for key in sorted(keys)]

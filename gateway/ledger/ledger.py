@@ -56,7 +56,7 @@ class Ledger:
         Only elapsed time is taken from the worker, so that a wrong clock on its host changes nothing.
         """
         if not self._seen_us:
-            seconds, micros = await self.store.read("TIME")
+            seconds, micros = await self.store.near(self.prefix, "TIME")
             self._saw(int(seconds) * MICROSECONDS + int(micros))
         return self._seen_us + int((time.monotonic() - self._seen_at) * MICROSECONDS)
 

@@ -20,8 +20,11 @@ COMMAND_SECONDS = 0.8
 #: The whole of a call: a free connection, the command, its reply, and a repeat on a connection that was closed.
 CALL_SECONDS = 0.95
 CONNECTIONS = 32
-#: What the client raises when the store does not do its part; RuntimeError is a transport closed under a write.
-STORE_FAILURES = (RedisError, OSError, RuntimeError)
+#: A command on the node that has the script's keys.
+FORWARD = "return redis.call(unpack(ARGV))"
+#: What the client raises when the store does not do its part. RuntimeError is a transport closed under a write,
+#: AttributeError a connection of the Cluster client that another task's refresh of the nodes closed while it opened.
+STORE_FAILURES = (RedisError, OSError, RuntimeError, AttributeError)
 
 
 class LedgerUnavailable(Exception):
@@ -31,7 +34,7 @@ class LedgerUnavailable(Exception):
 class Client(Protocol):
     """What the ledger asks of a Redis client; redis-py's single and cluster clients both have it."""
 
-    def execute_command(self, *_args: Any) -> Awaitable[Any]:
+    def execute_command(self, *_args: Any, **_options: Any) -> Awaitable[Any]:
         """Send one command and await its reply."""
         ...
 
@@ -54,9 +57,9 @@ class Store:
         """
         packed = msgspec.msgpack.encode(request)
         try:
-            reply = await self._call("EVALSHA", script.sha, 1, prefix, packed, *blobs)
+            reply = await self._call("EVALSHA", script.sha, *_keys(prefix), packed, *blobs)
         except NoScriptError:
-            reply = await self.read("EVAL", script.text, 1, prefix, packed, *blobs)
+            reply = await self.read("EVAL", script.text, *_keys(prefix), packed, *blobs)
         except STORE_FAILURES as error:
             raise LedgerUnavailable(f"{script.verb}: {_said(error)}") from error
         return cast("list[Any]", reply)
@@ -68,9 +71,25 @@ class Store:
         except STORE_FAILURES as error:
             raise LedgerUnavailable(f"{command[0]!r}: {_said(error)}") from error
 
-    async def _call(self, *command: str | int | bytes) -> Any:
+    async def near(self, prefix: str, *command: str | int | bytes) -> Any:
+        """Run a command that names no key where the account's keys are: each node of a Cluster has a clock and a
+        scan of its own. Raises LedgerUnavailable.
+        """
+        return await self.read("EVAL", FORWARD, *_keys(prefix), *command)
+
+    async def everywhere(self, *command: str | int | bytes) -> list[Any]:
+        """Run a command that names no key on every primary. Raises LedgerUnavailable."""
+        if not isinstance(self._client, RedisCluster):
+            return [await self.read(*command)]
+        try:
+            replies = await self._call(*command, target_nodes=RedisCluster.PRIMARIES)
+        except STORE_FAILURES as error:
+            raise LedgerUnavailable(f"{command[0]!r}: {_said(error)}") from error
+        return list(replies.values())
+
+    async def _call(self, *command: str | int | bytes, **options: Any) -> Any:
         async with asyncio.timeout(CALL_SECONDS):
-            return await self._client.execute_command(*command)
+            return await self._client.execute_command(*command, **options)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -82,6 +101,15 @@ async def agreed(store: Store, key: str, proposed: str) -> str:
     await store.read("SET", key, proposed, "NX")
     value: bytes = await store.read("GET", key)
     return value.decode()
+
+
+def _keys(prefix: str) -> tuple[int, str, str]:
+    """Name the keys of a script; the second never exists.
+
+    While a Cluster moves a slot, a script that names one key is sent on to the node that has only some of the account
+    yet, and would find nothing spent; one that names two, of which one is missing, is refused on either side.
+    """
+    return 2, prefix, f"{prefix}:whole"
 
 
 def _said(error: Exception) -> str:

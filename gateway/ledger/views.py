@@ -28,7 +28,7 @@ class Views:
 
     async def now_us(self) -> int:
         """Read the store's time, in microseconds."""
-        seconds, micros = await self._store.read("TIME")
+        seconds, micros = await self._store.near(self.prefix, "TIME")
         return int(seconds) * MICROSECONDS + int(micros)
 
     async def probe(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ledger.bench import Bench
-from ledger.conftest import bench, redis, store_url
+from ledger.conftest import bench, place, redis
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission
@@ -17,7 +17,7 @@ from gateway.policy.policy import principal
 from gateway.pricing import Quote
 from gateway.telemetry import Telemetry
 
-__all__ = ["bench", "redis", "store_url"]
+__all__ = ["bench", "place", "redis"]
 
 
 def account(unpriced: int | None = None, **capacity: int) -> Account:

@@ -1,7 +1,7 @@
 """The bench: one account's ledger on a real store, whose clock stands still until a test moves it.
 
-The scripts read their time from a key, so that the clock is an argument. It stands in 2050, ahead of the store's
-own clock, by which keys expire: nothing that a test looks at expires while it runs.
+The scripts read their time from a key of the account, so that the clock is an argument. It stands in 2050, ahead of
+the store's own clock, by which keys expire: nothing that a test looks at expires while it runs.
 """
 
 import itertools
@@ -25,8 +25,7 @@ from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import Store
 from gateway.ledger.views import Counted, Views
 
-CLOCK_KEY = "test:now"
-SCRIPTS = load_scripts(f"local function store_time() return tonumber(redis.call('GET', '{CLOCK_KEY}')) end")
+SCRIPTS = load_scripts("local function store_time() return tonumber(redis.call('GET', KEYS[1] .. ':test-now')) end")
 UTC_ZONE = ZoneInfo("UTC")
 SECOND = 1_000_000
 NOON_US = int(datetime(2050, 3, 15, 12, tzinfo=UTC).timestamp()) * SECOND
@@ -73,16 +72,17 @@ class Bench:
         self.ledger = Ledger(self.store, SCRIPTS, self.account)
         self.views = Views(self.store, self.account)
         self.outbox = Outbox(self.store, SCRIPTS, self.account)
+        self._clock = f"{self.ledger.prefix}:test-now"
 
     async def at(self, us: int) -> None:
         """Set the store's clock."""
-        await self.redis.set(CLOCK_KEY, us)
+        await self.store.read("SET", self._clock, us)
 
     async def now(self) -> int:
-        return int(await self.redis.get(CLOCK_KEY))
+        return int(await self.store.read("GET", self._clock))
 
     async def advance(self, seconds: float) -> None:
-        await self.redis.incrby(CLOCK_KEY, int(seconds * SECOND))
+        await self.store.read("INCRBY", self._clock, int(seconds * SECOND))
 
     def postings(self, *limits: Limit, scopes: Sequence[str] = SCOPES) -> Postings:
         return Postings(self.ledger.prefix, scopes, limits)
@@ -139,7 +139,7 @@ class Bench:
 
     async def dump(self) -> dict[str, Any]:
         """Give everything in the store with its expiries, except the test's clock."""
-        names = sorted(name.decode() for name in await self.redis.keys("*") if name != CLOCK_KEY.encode())
+        names = sorted(name.decode() for name in await self.redis.keys("*") if name != self._clock.encode())
         types = await self._each(("TYPE", name) for name in names)
         values = await self._each(_reading(kind, name) for kind, name in zip(types, names, strict=True))
         expiries = await self._each(("PEXPIRETIME", name) for name in names)

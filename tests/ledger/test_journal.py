@@ -160,7 +160,7 @@ class World:
 
     async def check_audit(self) -> None:
         """The auditor agrees, and a rebuild leaves what is right."""
-        auditor = Auditor(self.bench.store, SCRIPTS, "up")
+        auditor = Auditor(self.bench.store, SCRIPTS, self.bench.account)
         report = await auditor.verify()
         assert report.faults == []
         assert report.live == sum(life.live for life in self.lives.values())

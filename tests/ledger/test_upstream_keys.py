@@ -4,7 +4,7 @@ import random
 
 from gateway.ledger.decisions import Admitted, Busy, Capacity
 from gateway.ledger.ledger import SEND_SECONDS
-from ledger.bench import Bench
+from ledger.bench import NOON_US, Bench
 
 #: Admissions are this much further apart than upstream asks, since a create may be sent as late as this.
 SPAN_S = 60 + SEND_SECONDS
@@ -101,6 +101,7 @@ async def test_an_unsent_create_gives_its_rate_back_and_a_sent_one_does_not(benc
 
 async def test_keys_of_one_account_do_not_touch_anothers(bench: Bench) -> None:
     other = Bench(bench.redis, bench.store, "second")
+    await other.at(NOON_US)
     upstream = [Capacity("a", 1, 1)]
     await bench.admit(bench.postings(), upstream=upstream)
     await other.admit(other.postings(), upstream=upstream)

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 from ledger.bench import NOON_US, SECOND, WIDE, Bench
-from ledger.conftest import bench, redis, store_url
+from ledger.conftest import bench, place, redis
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.webhooks import with_address
@@ -33,7 +33,7 @@ from gateway.upstream.answers import read_created
 from gateway.upstream.client import HttpxUpstream, NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
 
-__all__ = ["bench", "redis", "store_url"]
+__all__ = ["bench", "place", "redis"]
 
 MODEL = "flux-2-klein-4b-base-edit"
 INPUT = {"prompt": "a cat", "image_urls": ["https://example.com/cat.jpg"]}

@@ -27,7 +27,7 @@ class Noise:
     def saw(self, verb: str, command: tuple[Any, ...]) -> None:
         """Remember a script that was run."""
         if verb in REPLAYED and not self._making:  # an event that never was must not come later either
-            self._seen.append((verb, *command[3:]))
+            self._seen.append((verb, *command[2:]))
 
     def make(self) -> None:
         """Repeat something, or try what the table has no way for."""
@@ -60,15 +60,15 @@ class Noise:
                 "idem_s": 60,
                 "grave_s": 60,
             }
-            reply = self._run(event, PREFIX, msgspec.msgpack.encode(request), b"")
+            reply = self._run(event, 2, PREFIX, f"{PREFIX}:whole", msgspec.msgpack.encode(request), b"")
             check("repeat", reply[0] in (b"no_way", b"taken"), event, "of", held, "answered", reply)
 
     def _run(self, verb: str, *rest: Any) -> Any:
         script = self._server.scripts[verb]
         self._making = True
         try:
-            return self._server.run("EVALSHA", script.sha, 1, *rest)
+            return self._server.run("EVALSHA", script.sha, *rest)
         except NoScriptError:
-            return self._server.run("EVAL", script.text, 1, *rest)
+            return self._server.run("EVAL", script.text, *rest)
         finally:
             self._making = False

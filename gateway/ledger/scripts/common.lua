@@ -1,5 +1,6 @@
 -- What the verbs share. Every verb gets
 --   KEYS[1]  the account's prefix, `{account}`: all its keys share that hash tag, so a script stays on one node
+--   KEYS[2]  a key that never exists, so that a Cluster runs no script on an account of which it has moved a part
 --   ARGV[1]  the request, a MessagePack map; times in microseconds, money in units of 1e-8 USD, both integers
 -- and `NEXT`, the table of transitions ('state:event' → state) that the worker renders from gateway/domain.
 --

