@@ -43,6 +43,11 @@ class Telemetry:
         self.estimated_usd = counter("gateway_estimated_usd", "Estimates of admitted creates", "tenant", "model")
         self.settled_usd = counter("gateway_settled_usd", "Costs of settled predictions", "tenant", "model")
         self.settlements = counter("gateway_settlements", "Ends of reservations by how the cost was known", "how")
+        self.billed = counter(
+            "gateway_billed", "Successes by their cost upstream against the estimate", "model", "against"
+        )
+        self.billed_usd = counter("gateway_billed_usd", "Costs that upstream stated of successes", "model")
+        self.billed_estimate_usd = counter("gateway_billed_estimate_usd", "Estimates of the same", "model")
         self.webhooks_received = counter(
             "gateway_webhooks_received", "Calls of the addresses that upstream is given", "result"
         )

@@ -78,6 +78,8 @@ class Settlement:
             return None
         if settled.first:
             self._count(reservation, settled.how, settled.cost)
+            if how is How.EXACT and phase_of(status) is Phase.SUCCEEDED and reservation.price_version:
+                self._compare(reservation, settled.cost)
         elif settled.how is How.ASSUMED and how is How.EXACT and cost != settled.cost:
             log.warning("%s was charged at %d units by assumption; it cost %d", reservation.id, settled.cost, cost)
             if await self._ledger.correct(reservation, settled.cost, cost):
@@ -89,3 +91,14 @@ class Settlement:
         self._telemetry.settlements.labels(how).inc()
         usd = cost / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
         self._telemetry.settled_usd.labels(reservation.tenant, self._telemetry.model(reservation.model)).inc(usd)
+
+    def _compare(self, reservation: Reservation, cost: int) -> None:
+        """Count what upstream billed for a success beside what our price of it said."""
+        model, estimate = self._telemetry.model(reservation.model), reservation.estimate
+        self._telemetry.billed_usd.labels(model).inc(cost / UNITS_PER_USD)
+        self._telemetry.billed_estimate_usd.labels(model).inc(estimate / UNITS_PER_USD)
+        if reservation.hold != estimate:
+            against = "uncertain"  # the request left the price open
+        else:
+            against = "equal" if cost == estimate else "above" if cost > estimate else "below"
+        self._telemetry.billed.labels(model, against).inc()

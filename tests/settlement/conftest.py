@@ -119,6 +119,11 @@ class World:
         books = (await self.http.get("/sandbox/books")).json()
         return [entry["id"] for entry in books["creates"]]
 
+    def counted(self, name: str) -> dict[tuple[str, ...], float]:
+        """Give the samples of a metric by their labels' values."""
+        samples = [sample for family in self.registry.collect() for sample in family.samples]
+        return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == name}
+
     def settlements(self, how: str) -> float:
         return self.registry.get_sample_value("gateway_settlements_total", {"how": how}) or 0
 

@@ -124,3 +124,36 @@ async def test_a_cost_that_is_stated_after_the_assumption_is_charged_late(world:
     ended = await world.record(reservation.id)
     assert (ended.cost, ended.how) == (90, How.LATE)
     assert (world.settlements(How.ASSUMED), world.settlements(How.LATE)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "cost", "against"),
+    [
+        (HOLD, HOLD, "equal"),
+        (HOLD, 70, "below"),
+        (HOLD, HOLD + 1, "above"),
+        (80, 80, "uncertain"),
+        (80, 99, "uncertain"),
+    ],
+)
+async def test_a_success_is_counted_by_its_cost_against_what_its_price_said(
+    world: World, estimate: int, cost: int, against: str
+) -> None:
+    for _ in range(2):
+        reservation = await running(world, estimate)
+        for _ in range(2):  # a poll and the reconciler may both see the end
+            await world.settlement.observe(reservation, reading(Phase.SUCCEEDED, cost, "success"))
+    assert world.counted("gateway_billed_total") == {("other", against): 2}
+    assert world.counted("gateway_billed_usd_total") == {("other",): pytest.approx(2 * cost / 1e8)}
+    assert world.counted("gateway_billed_estimate_usd_total") == {("other",): pytest.approx(2 * estimate / 1e8)}
+
+
+async def test_what_no_price_said_anything_of_is_not_counted_against_one(world: World) -> None:
+    failed, assumed = await running(world, HOLD), await running(world, HOLD)
+    held = await world.bench.admit(world.bench.postings(), HOLD, price_version="")
+    await world.bench.ledger.confirm(held.id, f"p-{held.id}", 5)
+    unpriced = await world.record(held.id)
+    await world.settlement.observe(failed, reading(Phase.FAILED, 7, "error"))
+    await world.settlement.assume(assumed, "success")
+    await world.settlement.observe(unpriced, reading(Phase.SUCCEEDED, 7, "success"))
+    assert world.counted("gateway_billed_total") == {}
