@@ -90,20 +90,23 @@ class Reconciler:
         await self._settlement.doubt(reservation.id, "its worker died", 0)
 
     async def _look(self, reservation: Reservation) -> None:
-        """Poll a running prediction by the key that created it."""
-        if await self._past_horizon(reservation):
+        """Poll a running prediction by the key that created it; past its horizon, what still does not end is assumed.
+
+        The poll comes first: after a long outage of the gateway everything is past its horizon, and upstream knows.
+        """
+        reading = await self._poll(reservation)
+        settled = reading and await self._settlement.observe(reservation, await self._with_cost(reservation, reading))
+        if settled is None and await self._past_horizon(reservation):
             log.error("%s never ended upstream; charged at its estimate", reservation.id)
             await self._settlement.assume(reservation, reservation.status or "unknown")
-            return
+
+    async def _poll(self, reservation: Reservation) -> Reading | None:
         try:
             answer = await self._upstream.poll(reservation.prediction or "", reservation.upstream_key)
         except (NotSent, OutcomeUnknown) as error:
             log.info("poll of %s failed: %s", reservation.id, error)
-            return
-        reading = read_prediction(answer.body) if answer.status == 200 else None
-        if reading is None:
-            return
-        await self._settlement.observe(reservation, await self._with_cost(reservation, reading))
+            return None
+        return read_prediction(answer.body) if answer.status == 200 else None
 
     async def _with_cost(self, reservation: Reservation, reading: Reading) -> Reading:
         """Ask the list of executions where a success tells no cost: upstream states it there too."""

@@ -69,6 +69,17 @@ async def test_a_prediction_that_never_ends_is_charged_at_its_estimate_after_the
     assert (ended.state, ended.cost, ended.how) == (State.SETTLED, PRICE, How.ASSUMED)
 
 
+async def test_what_ended_while_no_gateway_ran_for_longer_than_the_horizon_is_charged_at_its_cost(
+    world: World,
+) -> None:
+    await world.faults(costs=["0.009"])
+    reservation = await world.create()
+    await world.advance(3 * 24 * 3600)
+    await world.look()
+    ended = await world.record(reservation)
+    assert (ended.state, ended.cost, ended.how) == (State.SETTLED, 900_000, How.EXACT)
+
+
 async def test_one_reservation_that_fails_does_not_keep_the_others_from_their_end(world: World) -> None:
     broken = await world.hold()
     await world.bench.ledger.confirm(broken, "no such prediction", 1)

@@ -51,6 +51,10 @@ class Clients:
             await asyncio.sleep(self.chaos.random.expovariate(1 / pace_s))
             await self.act(self.chaos.weighed(ACTS))
 
+    def forget_keys(self) -> None:
+        """Use no Idempotency-Key again: the ledger may have forgotten it, and then it would pay twice, as it must."""
+        self.keyed.clear()
+
     async def act(self, act: str) -> None:
         """Do one thing."""
         chance = self.chaos.random
@@ -58,7 +62,7 @@ class Clients:
         model = chance.choice(list(PRICES))
         if act in ("create", "run"):
             path = "/v1/prediction/run" if act == "run" else chance.choice(("/v1/prediction", "/v1/prediction/"))
-            idem = f"idem-{len(self.keyed)}" if chance.random() < 0.4 else ""
+            idem = f"idem-{len(self.scopes)}" if chance.random() < 0.4 else ""
             if idem:
                 self.keyed.append((tenant, key, path, model, idem))
             await self.create(tenant, key, path, model, idem)

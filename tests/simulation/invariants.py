@@ -31,7 +31,7 @@ class Witness:
         """Check one script that ran."""
         at = max(wrote.now, self.ref.clock)
         what = reply[0].decode()
-        self.ref.seen = max(self.ref.seen, wrote.now)
+        self.ref.now, self.ref.seen = wrote.now, max(self.ref.seen, wrote.now)
         check("journal", int(reply[1]) == at, verb, "says it is", reply[1], "and it is", at)
         decide = getattr(self, f"_{verb}", None)
         fact = decide(req, blobs, what, list(reply[2:]), at) if decide else None
@@ -52,7 +52,8 @@ class Witness:
         ref = self.ref
         late = at - req["at"] > req["late_us"]
         check("repeat", (what == "late") == late, "a reserve of", req["at"], "at", at, "answered", what)
-        known = ref.all[req["id"]].state if req["id"] in ref.all else ""
+        first = ref.find(req["id"])
+        known = first.state if first else ""
         known = known or ("released" if ref.graves.get(req["id"], 0) > at else "")
         if late or known:
             check("life", late or (what, rest[0].decode()) == ("known", known), req["id"], "is", known, "got", what)
@@ -72,7 +73,7 @@ class Witness:
         """Check what is answered to a key that was seen before; returns whether it was."""
         first = self.ref.idems.get(req["idem"][0]) if req["idem"] else None
         words = ("mismatch", "answered", "pending", "doubted")
-        if first is None:
+        if first is None or not self.ref.keeps(first):
             check("repeat", what not in words, req["id"], "has no first create, but got", what)
             return False
         state = self.ref.all[first.id].state
@@ -119,7 +120,8 @@ class Witness:
             rate = Rate(burst, interval, at, rate.empty if rate else 0, rate.back if rate else 0)
             self.ref.rates[clock] = rate
         if at < rate.empty <= self.ref.seen and list(shown) == [0, added, 0, 0]:
-            rate.empty = at  # it was empty, and its key had expired, before the store's clock was set back
+            # It was empty, and its key had expired, before the store's clock was set back: time begins anew.
+            rate.empty = rate.since = at
         empty = max(rate.empty, at)
         wait, used = empty - at - interval * (burst - 1), -(-(empty - at) // interval)
         right = [int(wait > 0), used + added, 0, max(wait, 0)]
@@ -181,9 +183,10 @@ class Witness:
 
     def _step(self, event: str, req: Mapping[str, Any], what: str) -> Held | None:
         """Take the way of the table; None where there is none, which the reply must say."""
-        held = self.ref.all.get(req["id"])
+        held = self.ref.find(req["id"])
         if held is None:
-            check("life", what == "unknown", event, "of an unknown", req["id"], "answered", what)
+            right = "no_way" if self.ref.graves.get(req["id"], 0) > self.ref.seen else "unknown"
+            check("life", what == right, event, "of an unknown", req["id"], "answered", what)
             return None
         to = WAYS.get((held.state, event))
         if to is None:
@@ -193,9 +196,15 @@ class Witness:
         held.state = to
         return held
 
+    def _keep(self, held: Held, req: Mapping[str, Any]) -> None:
+        """Note until when what has ended is kept."""
+        held.gone_at = self.ref.now + req["keep_s"] * 1_000_000
+        if held.idem:
+            self.ref.idems[held.idem].gone_at = self.ref.now + req["idem_s"] * 1_000_000
+
     def _confirm(self, req: Mapping[str, Any], blobs: Sequence[bytes], what: str, *_: object) -> Sequence[Any] | None:
-        held, prediction = self.ref.all.get(req["id"]), req["prediction"]
-        if held and (held.state, "confirm") in WAYS and prediction in self.ref.owners:
+        held, prediction = self.ref.find(req["id"]), req["prediction"]
+        if held and (held.state, "confirm") in WAYS and self.ref.find(self.ref.owners.get(prediction, "")):
             check("life", what == "taken", prediction, "is another's, but", held, "got it")
             return None
         held = self._step("confirm", req, what)
@@ -218,7 +227,7 @@ class Witness:
         first = held is not None and not held.finished
         if held is not None and first:
             held.finished = at
-        known = self.ref.all.get(req["id"])
+        known = self.ref.find(req["id"])
         check("life", int(rest[1]) == (known.finished if known else 0), known, "finished at", rest[1])
         return [req["id"], req["status"]] if first else None
 
@@ -228,14 +237,15 @@ class Witness:
             held.cost = held.settled_at_first = req["cost"]
             held.how = "overrun" if req["cost"] > held.hold else req["how"]
             held.finished = held.finished or at
-        known = self.ref.all.get(req["id"])
+            self._keep(held, req)
+        known = self.ref.find(req["id"])
         right = (known.cost, known.how) if known else (0, "")
         check("life", (int(rest[1]), rest[2].decode()) == right, "settle answered", rest, "for", known)
         return None if held is None else [held.id, held.cost, held.how, held.tenant, held.key, held.model, held.hold]
 
     def _correct(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Sequence[Any] | None:
         held = self.ref.all[req["id"]]
-        due = held.how == "assumed" and req["cost"] != held.cost
+        due = self.ref.keeps(held) and held.how == "assumed" and req["cost"] != held.cost
         check("life", (what in ("done", "window")) == due, "a correction of", held, "answered", what)
         if what != "done":
             return None
@@ -245,7 +255,7 @@ class Witness:
         return [held.id, more, held.cost, held.tenant]
 
     def _release(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Sequence[Any] | None:
-        if req["id"] not in self.ref.all:
+        if self.ref.find(req["id"]) is None:
             buried = self.ref.graves.get(req["id"], 0) > at
             check("life", what == ("no_way" if buried else "buried"), "release of unknown", req["id"], "got", what)
             if not buried:
@@ -256,6 +266,7 @@ class Witness:
             return None
         held.unsent, held.how, held.reason = not req["sent"], "released", req["reason"]
         self._give_back(held, at)
+        self._keep(held, req)
         if held.idem:
             del self.ref.idems[held.idem]
         return [held.id, req["reason"], held.tenant, held.key, held.model, held.hold, held.estimate, held.admitted]
@@ -312,7 +323,7 @@ def check_content(ref: Reference, content: Content) -> None:
             right = {each.id for each in by[place] if each.in_slot(at)}
             check("slots", taken == right, name, place, "differs by", taken ^ right)
             check("slots", set(members) <= live, name, place, "keeps slots of the ended", set(members) - live)
-    for held in ref.all.values():
+    for held in filter(ref.keeps, ref.all.values()):
         check_record(held, content.records.get(held.id, {}))
 
 
@@ -350,7 +361,8 @@ def check_bill(ref: Reference, executions: Iterable[Any], owner_of: Callable[[An
         same = (own.tenant, own.key, own.model) == (held.tenant, held.key, held.model)
         check("bill", same and (own is held or (own.doubted and held.doubted)), held, "was given", run, "of", own)
         if held.how == "assumed":
-            needed = held.cost == held.estimate and (not run.stated or run.cost == held.cost)
+            unsaid = not run.stated or run.cost == held.cost or not ref.keeps(held)  # nobody looked while it was kept
+            needed = held.cost == held.estimate and unsaid
             check("bill", needed, held, "was assumed, but upstream states", run)
         else:
             check("bill", held.cost == run.cost and run.ended, held, "is charged for", run)

@@ -42,7 +42,7 @@ class Noise:
         held = chance.choice(list(ref.all.values()) or [None])
         if held is None:
             return
-        taken = chance.choice(list(ref.owners) or [""])
+        taken = chance.choice([each for each, owner in ref.owners.items() if ref.find(owner)] or [""])
         stolen = event == "confirm" and held.live and taken and ref.owners[taken] != held.id
         if (held.state, event) not in WAYS or stolen:
             self._numbers += 1
@@ -61,7 +61,8 @@ class Noise:
                 "grave_s": 60,
             }
             reply = self._run(event, 2, PREFIX, f"{PREFIX}:whole", msgspec.msgpack.encode(request), b"")
-            check("repeat", reply[0] in (b"no_way", b"taken"), event, "of", held, "answered", reply)
+            right = (b"no_way", b"taken") if ref.find(held.id) else (b"no_way", b"unknown", b"buried")
+            check("repeat", reply[0] in right, event, "of", held, "answered", reply)
 
     def _run(self, verb: str, *rest: Any) -> Any:
         script = self._server.scripts[verb]

@@ -43,6 +43,7 @@ class Held:
     unsent: bool = False
     doubted: bool = False
     reason: str = ""
+    gone_at: int = 0
 
     @property
     def live(self) -> bool:
@@ -76,6 +77,7 @@ class Idem:
     fingerprint: str
     status: int = 0
     body: bytes = b""
+    gone_at: int = 0
 
 
 @dataclass
@@ -113,7 +115,8 @@ class Sums(NamedTuple):
 
 @dataclass
 class Reference:
-    """Every reservation that was ever admitted, and the sums over them; `seen` is the latest time of the store."""
+    """Every reservation that was ever admitted, and the sums over them; `now` is the store's time, and `seen` the latest
+    that it has been."""
 
     all: dict[str, Held] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -125,6 +128,7 @@ class Reference:
     #: Every grant that any policy ever had, by its reason: what it raises by, and its instants.
     grants: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     clock: int = 0
+    now: int = 0
     seen: int = 0
     sequence: int = 0
     by_scope: defaultdict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
@@ -135,6 +139,15 @@ class Reference:
         self.by_key[held.upstream].append(held)
         for scope in held.scopes:
             self.by_scope[scope].append(held)
+
+    def find(self, id_: str) -> Held | None:
+        """Give a reservation whose record is still kept."""
+        held = self.all.get(id_)
+        return held if held and self.keeps(held) else None
+
+    def keeps(self, kept: Held | Idem) -> bool:
+        """Tell whether what has ended is still kept: by the latest time that the store has seen."""
+        return not 0 < kept.gone_at <= self.seen
 
     def sums(self, scope: str, start: int, stop: int) -> Sums:
         charged = held = predictions = 0

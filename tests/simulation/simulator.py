@@ -38,6 +38,8 @@ TURNS = (
     "2030-11-03T06:00",
     "2030-06-15T18:30",
 )
+#: How long no worker runs, in the middle of a run.
+NIGHTS_S = (30.0, 600.0, 5 * 3600.0, 26 * 3600.0, 9 * 86400.0, 33 * 86400.0, 70 * 86400.0)
 QUIET_S = IN_DOUBT_HOURS * 3600 + 300 + 120
 CHECK_EVERY = 150
 
@@ -91,6 +93,7 @@ class World:
         self.clients = Clients(self.chaos, self._some_worker)
         self.policy = self.policies.draw()
         self.workers: list[Worker] = []
+        self.asleep = False
         self.down_until = self.behind_s = 0.0
         self.violations: list[BaseException] = []
         self.sent: set[str] = set()
@@ -99,6 +102,8 @@ class World:
         return int((self.epoch_s + self.loop.time() - self.behind_s) * 1_000_000)
 
     def start_worker(self) -> None:
+        if self.asleep:
+            return
         client = SimClient(self.server, self.chaos, lambda: self.loop.time() < self.down_until)
         environ = {f"KEY_{key}": key for key in KEYS}
         self.workers.append(Worker(client, SimWire(self.upstream, self.first_byte), environ, self.policy))
@@ -115,32 +120,47 @@ class World:
         return tenant
 
     async def run(self) -> None:
-        """Be busy, then calm; look at the whole at the end."""
-        for _ in range(self.chaos.random.choice((1, 2, 3))):
-            self.start_worker()
-        actors = [self.clients.client(self.chaos.random.choice((0.5, 2, 8))) for _ in range(6)]
-        actors += [self._reloads(), self._deaths(), self._outages(), self._steps_back(), self._noise()]
-        busy = [asyncio.ensure_future(each) for each in actors]
-        await self._watch(busy, self.busy_s)
-        for task in busy:
-            task.cancel()
-        await asyncio.wait(busy)
+        """Be busy, asleep, busy again, then calm; look at the whole at the end."""
+        await self._busy(self.busy_s / 2)
+        await self._night()
+        await self._busy(self.busy_s / 2)
         self.chaos.calm, self.upstream.faulty, self.down_until = True, False, 0.0
         if not self.workers:
             self.start_worker()
         await self._quiet()
         await self.check_all()
 
+    async def _busy(self, seconds: float) -> None:
+        for _ in range(self.chaos.random.choice((1, 2, 3))):
+            self.start_worker()
+        actors = [self.clients.client(self.chaos.random.choice((0.5, 2, 8))) for _ in range(6)]
+        actors += [self._reloads(), self._deaths(), self._outages(), self._steps_back(), self._noise()]
+        busy = [asyncio.ensure_future(each) for each in actors]
+        await self._watch(busy, seconds)
+        for task in busy:
+            task.cancel()
+        await asyncio.wait(busy)
+
+    async def _night(self) -> None:
+        """No worker runs, upstream goes on: past horizons, windows and, in the longest, all that is kept."""
+        for worker in self.workers:
+            worker.kill()
+        self.workers.clear()
+        self.asleep = True
+        await asyncio.sleep(self.chaos.random.choice(NIGHTS_S))
+        self.asleep = False
+        self.clients.forget_keys()
+
     async def _watch(self, tasks: list["asyncio.Task[Any]"], seconds: float) -> None:
         """Let time pass; a violation anywhere ends the run."""
         end = self.loop.time() + seconds
         while self.loop.time() < end:
             await asyncio.sleep(1)
-            if self.violations:
-                raise self.violations[0]
             for task in tasks:
                 if task.done():
                     task.result()
+            if self.violations:
+                raise self.violations[0]
 
     async def _quiet(self) -> None:
         """Wait until nothing is live, at the longest to the horizon; then every client looks once more."""
@@ -150,7 +170,10 @@ class World:
         await self._watch([], 110)  # a cost that upstream states late is stated by now
         check_quiet(self.server.witness.ref)
         for prediction, reservation in self.server.witness.ref.owners.items():
-            tenant = self.server.witness.ref.all[reservation].tenant
+            held = self.server.witness.ref.find(reservation)
+            if held is None:
+                continue
+            tenant = held.tenant
             reply = await self.clients.request(tenant, "web", "GET", f"/v1/prediction/{prediction}")
             check("quiet", reply.status == 200, prediction, "of", tenant, "cannot be polled:", reply)
         await self._watch([], 1)

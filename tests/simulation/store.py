@@ -23,6 +23,8 @@ from simulation.violation import check
 PRELUDE = Path(__file__).with_name("prelude.lua").read_text("utf-8")
 SCRIPTS = load_scripts(PRELUDE)
 PREFIX = "{up}"
+#: What a store says that does not run a script: full, a replica, unable to write, starting, or at another script.
+REFUSALS = ("OOM command not allowed", "READONLY a replica", "MISCONF no disk", "LOADING", "BUSY running a script")
 _ADVANCE = """
 redis.call('SET', 'sim:now', ARGV[1])
 redis.call('SET', 'sim:writes', 0)
@@ -117,6 +119,8 @@ class SimClient:
         there = chaos.delay(0.0004, "slow request", 0.03, 8)
         if self._down() or chaos.hit("request lost", 0.01):
             loop.call_later(there, self._fail, reply)
+        elif chaos.hit("refused by the store", 0.01):
+            loop.call_later(there, self._fail, reply, ResponseError(chaos.random.choice(REFUSALS)))
         else:
             loop.call_later(there, self._arrive, command, reply)
         return reply
@@ -124,9 +128,9 @@ class SimClient:
     async def aclose(self) -> None:
         """Close nothing."""
 
-    def _fail(self, reply: "asyncio.Future[Any]") -> None:
+    def _fail(self, reply: "asyncio.Future[Any]", error: Exception | None = None) -> None:
         if not reply.done():
-            reply.set_exception(StoreConnectionError("lost"))
+            reply.set_exception(error or StoreConnectionError("lost"))
 
     def _arrive(self, command: tuple[Any, ...], reply: "asyncio.Future[Any]") -> None:
         loop, chaos = asyncio.get_running_loop(), self._chaos
