@@ -115,8 +115,8 @@ class Sums(NamedTuple):
 
 @dataclass
 class Reference:
-    """Every reservation that was ever admitted, and the sums over them; `now` is the store's time, and `seen` the latest
-    that it has been."""
+    """Every reservation that was ever admitted, and the sums over them; `now` is the store's time, and `seen`
+    the latest that it has been."""
 
     all: dict[str, Held] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
