@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.admission.limits import usage_json, visible
-from gateway.admission.refusals import CODES, refusal
+from gateway.admission.refusals import refusal, shadow_limits
+from gateway.admission.shadow import ShadowRefusal
 from gateway.domain.errors import Code
-from gateway.domain.limit import Mode
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.webhook import Webhook
 from gateway.ledger.decisions import Admitted, Answered, Busy, Capacity, Decision, Order, OverLimit, Use
@@ -44,7 +44,8 @@ class Ticket:
     """A create that may be sent: the id of its reservation, by which upstream key it goes, and until when.
 
     `at_us` is the store's time of the admission; `send_by` is a time of time.monotonic(): what is not sent by then
-    must not be sent, since the upstream key's rate reckons with it.
+    must not be sent, since the upstream key's rate reckons with it. `shadows` would have refused it, were they
+    enforced: limits, guards, lists of models.
     """
 
     reservation: str
@@ -53,11 +54,7 @@ class Ticket:
     send_by: float
     quote: Quote
     uses: tuple[Use, ...]
-
-    @property
-    def shadow_refused(self) -> list[str]:
-        """The ids of the shadow limits that would have refused it."""
-        return [use.limit.id for use in self.uses if use.violated and use.limit.mode is Mode.SHADOW]
+    shadows: tuple[ShadowRefusal, ...] = ()
 
 
 class Admission:
@@ -87,12 +84,14 @@ class Admission:
         slot_s: float,
         answer_s: float,
         input_digest: str = "",
+        shadows: tuple[ShadowRefusal, ...] = (),
         idempotency: tuple[str, str] | None = None,
         webhook: Webhook | None = None,
     ) -> Ticket | Answered:
         """Hold a quote's money, or repeat the answer of an earlier create with the same Idempotency-Key.
 
         `answer_s` is how long the create may wait for upstream's answer; `slot_s` when its slot frees itself;
+        `shadows` are those that would have refused it before the limits were asked;
         `webhook` is where the tenant wants to be told of the end, kept in the same step as the hold.
         Raises Refused (the limits, `upstream_busy`, the idempotency codes) or LedgerUnavailable.
         """
@@ -103,8 +102,9 @@ class Admission:
         if isinstance(decision, Answered):
             return decision
         if not isinstance(decision, Admitted):
-            raise refusal(decision, quote.hold)
-        ticket = Ticket(order.id, decision.upstream_key, decision.at_us, send_by, quote, decision.uses)
+            raise refusal(decision, quote.hold, shadows)
+        shadows += shadow_limits(decision.uses)
+        ticket = Ticket(order.id, decision.upstream_key, decision.at_us, send_by, quote, decision.uses, shadows)
         self._count(principal, ticket)
         return ticket
 
@@ -194,6 +194,5 @@ class Admission:
         tenant = principal.tenant.id
         estimate_usd = ticket.quote.estimate / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
         self._telemetry.estimated_usd.labels(tenant, self._telemetry.model(ticket.quote.model)).inc(estimate_usd)
-        for use in ticket.uses:
-            if use.violated and use.limit.mode is Mode.SHADOW:
-                self._telemetry.shadow_refusals.labels(tenant, CODES[use.limit.kind]).inc()
+        for shadow in ticket.shadows:
+            self._telemetry.shadow_refusals.labels(tenant, shadow.code).inc()

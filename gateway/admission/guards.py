@@ -1,16 +1,25 @@
 """Guards: bounds that a tenant's policy sets on input parameters and on derived quantities."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.domain.errors import Code, Refused
-from gateway.domain.limit import Guard
+from gateway.domain.limit import Guard, Mode
 from gateway.pricing import Model, Parameter, Quote
 
 
 def check_guards(guards: Sequence[Guard], input: Mapping[str, Any], model: Model | None, quote: Quote) -> None:
-    """Refuse (`parameter_not_allowed`) the first value outside its bound; it names parameter, value and bound.
+    """Refuse (`parameter_not_allowed`) the first value outside its bound; it names parameter, value and bound."""
+    enforced = [guard for guard in guards if guard.mode is Mode.ENFORCE]
+    for guard, value, bound in broken_guards(enforced, input, model, quote):
+        raise _refusal(guard, value, bound)
+
+
+def broken_guards(
+    guards: Sequence[Guard], input: Mapping[str, Any], model: Model | None, quote: Quote
+) -> Iterator[tuple[Guard, Any, str]]:
+    """Give every guard that a request breaks, with the value and the bound in words.
 
     A parameter that the request leaves out is judged by its schema's default, a derived quantity (such as
     `megapixels`) by its upper bound; one that has neither passes: there is nothing to judge.
@@ -22,7 +31,7 @@ def check_guards(guards: Sequence[Guard], input: Mapping[str, Any], model: Model
         counted = schema is not None and schema.type == "array"
         bound = "left out" if guard.forbidden and given is not None else _violated(guard, value, counted=counted)
         if bound:
-            raise _refusal(guard, value, bound)
+            yield guard, value, bound
 
 
 def _judged(parameter: str, given: Any, schema: Parameter | None, quote: Quote) -> Any:

@@ -1,5 +1,6 @@
 """Refusals: what a decision of the ledger that is no admission means for the one who asked."""
 
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from gateway.admission.limits import (
@@ -9,6 +10,7 @@ from gateway.admission.limits import (
     wait_seconds,
     window_name,
 )
+from gateway.admission.shadow import ShadowRefusal
 from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import LimitKind, Mode
 from gateway.domain.money import format_usd
@@ -24,11 +26,16 @@ CODES = {
 _ORDER = list(CODES)
 
 
-def refusal(decision: OverLimit | Busy | Mismatch | Pending | Doubted, hold: int) -> Refused:
-    """Put a decision into words; `hold` is what the create asked for, in units of 1e-8 USD."""
+def refusal(
+    decision: OverLimit | Busy | Mismatch | Pending | Doubted, hold: int, shadows: Sequence[ShadowRefusal] = ()
+) -> Refused:
+    """Put a decision into words; `hold` is what the create asked for, in units of 1e-8 USD.
+
+    `shadows` are those that would have refused it as well, beside the limits.
+    """
     match decision:
         case OverLimit():
-            return _over_limit(decision, hold)
+            return _over_limit(decision, hold, shadows)
         case Busy():
             return busy(max(-(-decision.wait_us // MICROSECONDS), 1), rate_limit_fields(decision.uses))
         case Mismatch():
@@ -76,17 +83,26 @@ def ledger_unavailable() -> Refused:
     )
 
 
-def _over_limit(decision: OverLimit, hold: int) -> Refused:
+def shadow_limits(uses: Iterable[Use]) -> tuple[ShadowRefusal, ...]:
+    """Give the shadow limits that a create would have passed."""
+    violated = (use.limit for use in uses if use.violated and use.limit.mode is Mode.SHADOW)
+    return tuple(ShadowRefusal(limit.id, CODES[limit.kind]) for limit in violated)
+
+
+def shadow_header(shadows: Iterable[ShadowRefusal]) -> dict[str, str]:
+    """Tell a client what would have refused its create."""
+    ids = ", ".join(shadow.id for shadow in shadows)
+    return {"X-Gateway-Shadow-Refused": ids} if ids else {}
+
+
+def _over_limit(decision: OverLimit, hold: int, shadows: Sequence[ShadowRefusal]) -> Refused:
     violated = [use for use in decision.uses if use.violated and use.limit.mode is Mode.ENFORCE]
     if not violated:  # a sum would pass what the ledger can count exactly
         return Refused(Code.BUDGET_EXCEEDED, "the sum of this window would pass 90 million USD; nothing was sent")
     violated.sort(key=lambda use: _ORDER.index(use.limit.kind))
     first = violated[0]
     waits = [wait_seconds(use) for use in violated]
-    headers = rate_limit_fields(decision.uses)
-    shadows = [use.limit.id for use in decision.uses if use.violated and use.limit.mode is Mode.SHADOW]
-    if shadows:
-        headers["X-Gateway-Shadow-Refused"] = ", ".join(shadows)
+    headers = rate_limit_fields(decision.uses) | shadow_header((*shadows, *shadow_limits(decision.uses)))
     code = CODES[first.limit.kind]
     if code is not Code.BUDGET_EXCEEDED and None not in waits:
         headers["Retry-After"] = str(max(wait for wait in waits if wait is not None))

@@ -55,8 +55,8 @@ class Limit:
     rate. `interval_us` is the microseconds that one create of a rate takes to drain (0 for the other kinds).
     `window` and `zone` belong to budgets and counts; a rate has the window `minute`, or none if it is per second.
     `grants` raise it for a while: see `at`.
-    `scope` is `account/<id>`, `tenant/<id>` or
-    `tenant/<id>/key/<id>`.
+    `scope` is `account/<id>`, `tenant/<id>` or `tenant/<id>/key/<id>`. `mode` is what applies; `own_mode` what the
+    limit itself says, where its whole owner is a shadow (None: the same).
     """
 
     scope: str
@@ -69,6 +69,7 @@ class Limit:
     interval_us: int = 0
     alert_at: tuple[float, ...] = ()
     grants: tuple[Grant, ...] = ()
+    own_mode: Mode | None = None
 
     def at(self, at_us: int) -> "Limit":
         """Give the limit as it is in force at a time of the store: raised by its grants, and with none but those."""
@@ -91,7 +92,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A bound on one input parameter, or on a derived quantity such as `megapixels`."""
+    """A bound on one input parameter, or on a derived quantity such as `megapixels`; `scope` is its tenant's."""
 
     scope: str
     parameter: str
@@ -99,6 +100,7 @@ class Guard:
     max: float | None = None
     one_of: tuple[str | int | float | bool, ...] | None = None
     forbidden: bool = False
+    mode: Mode = Mode.ENFORCE
 
 
 def account_scope(account: str) -> str:

@@ -148,7 +148,7 @@ def counter_of(limit: Limit) -> Counter | None:
 
 def clock_key(prefix: str, limit: Limit) -> str:
     """Name the store's key of a rate's clock: by scope, unit and mode, so that a changed number keeps its use."""
-    return f"{prefix}:g:{limit.scope}|{limit.window or 'second'}|{limit.mode}"
+    return f"{prefix}:g:{limit.scope}|{limit.window or 'second'}|{limit.own_mode or limit.mode}"
 
 
 def _expiry(window: WindowName, stop_us: int) -> int:

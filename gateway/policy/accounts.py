@@ -26,7 +26,9 @@ def compile_account(document: AccountDocument, spot: Spot) -> Account:
         in_doubt_hours=document.in_doubt_hours,
         create_timeout_seconds=document.create_timeout_seconds,
         keys=_keys(document, spot),
-        limits=compile_limits(document.limit, document.grant, account_scope(document.id), ZoneInfo("UTC"), spot),
+        limits=compile_limits(
+            document.limit, document.grant, account_scope(document.id), ZoneInfo("UTC"), spot, document.mode
+        ),
     )
 
 

@@ -44,6 +44,9 @@ Globs = Annotated[
 ]
 
 
+Shadow = Annotated[Mode, Meta(description="shadow: all that stands here is counted and reported, never refused")]
+
+
 class Document(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of a policy file; a field that it does not name is an error, since a typo would be a limit lost."""
 
@@ -133,6 +136,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     queue_seconds: Annotated[Seconds, Meta(description="how long a create may wait for a slot")] = 0
     in_doubt_hours: Annotated[Hours, Meta(description="how long a create of unknown outcome is looked for")] = 24
     create_timeout_seconds: Annotated[float, Meta(gt=0, le=3600, description="wait for upstream's answer")] = 30
+    mode: Shadow = Mode.ENFORCE
     key: tuple[UpstreamKeyDocument, ...] = ()
     limit: tuple[AnyLimitDocument, ...] = ()
     grant: tuple[GrantDocument, ...] = ()
@@ -158,6 +162,7 @@ class TenantDocument(Document, frozen=True, kw_only=True):
     timezone: Annotated[str, Meta(description='where its days and months begin, such as "Europe/Berlin"')] = "UTC"
     models: Globs | None = None
     weight: Annotated[Positive, Meta(description="share of scarce upstream slots")] = 1
+    mode: Shadow = Mode.ENFORCE
     limit: tuple[AnyLimitDocument, ...] = ()
     grant: tuple[GrantDocument, ...] = ()
     guard: tuple[GuardDocument, ...] = ()

@@ -1,9 +1,10 @@
 """Compiling limits and guards: from what a file says to what the ledger counts."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from gateway.domain.limit import Guard, Limit, LimitKind
+from gateway.domain.limit import Guard, Limit, LimitKind, Mode
 from gateway.domain.window import WindowName
 from gateway.policy.documents import (
     AnyLimitDocument,
@@ -28,13 +29,26 @@ _COUNTED_BY = ("window", "rolling", "per_minute", "per_second", "mode")
 
 
 def compile_limits(
-    documents: Sequence[AnyLimitDocument], grants: Sequence[GrantDocument], scope: str, zone: ZoneInfo, owner: Spot
+    documents: Sequence[AnyLimitDocument],
+    grants: Sequence[GrantDocument],
+    scope: str,
+    zone: ZoneInfo,
+    owner: Spot,
+    mode: Mode = Mode.ENFORCE,
 ) -> tuple[Limit, ...]:
-    """Compile the limits of one scope and the grants that raise them; `zone` is where its calendar windows begin."""
+    """Compile the limits of one scope and the grants that raise them; `zone` is where its calendar windows begin.
+
+    `mode` is that of the owner: in a shadow every limit is one.
+    """
     spots = [owner.entry("limit", position, document.id) for position, document in enumerate(documents)]
     limits = tuple(_limit(document, scope, zone, spot) for document, spot in zip(documents, spots, strict=True))
     _check_clashes(limits, spots)
-    return with_grants(limits, grants, owner)
+    limits = with_grants(limits, grants, owner)
+    return tuple(_shadowed(limit) for limit in limits) if mode is Mode.SHADOW else limits
+
+
+def _shadowed(limit: Limit) -> Limit:
+    return replace(limit, mode=Mode.SHADOW, own_mode=limit.mode)
 
 
 def _limit(document: AnyLimitDocument, scope: str, zone: ZoneInfo, spot: Spot) -> Limit:
@@ -105,7 +119,7 @@ def _fresh_id(limit: Limit) -> str:
     return "-".join(filter(None, (limit.kind, limit.window, limit.mode)))
 
 
-def compile_guards(documents: Sequence[GuardDocument], scope: str, owner: Spot) -> tuple[Guard, ...]:
+def compile_guards(documents: Sequence[GuardDocument], scope: str, owner: Spot, mode: Mode) -> tuple[Guard, ...]:
     """Compile the guards of one tenant."""
     guards = []
     for position, document in enumerate(documents):
@@ -115,7 +129,7 @@ def compile_guards(documents: Sequence[GuardDocument], scope: str, owner: Spot) 
         for field, value in _numbers(document):
             check_finite(value, field, spot)
         bounds = (document.min, document.max, document.one_of, document.forbidden)
-        guards.append(Guard(scope, document.parameter, *bounds))
+        guards.append(Guard(scope, document.parameter, *bounds, mode))
     return tuple(guards)
 
 

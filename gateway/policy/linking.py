@@ -1,8 +1,9 @@
 """Linking tenants to their parents and their account, and their keys into one keyring."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from gateway.domain.limit import Mode
 from gateway.policy.policy import Account, Principal, Tenant, principal
 from gateway.policy.problems import suggestion
 from gateway.policy.tenants import OwnKey, OwnTenant
@@ -107,6 +108,14 @@ class Family:
             chain=chain,
             weight=steps[0].document.weight,
             guards=tuple(guard for step in steps for guard in step.guards),
-            allow=tuple(step.document.models for step in steps if step.document.models is not None),
+            allow=_lists(steps, Mode.ENFORCE),
+            watched=_lists(steps, Mode.SHADOW),
             limits=tuple(limit for step in steps for limit in step.limits) + account.limits,
         )
+
+
+def _lists(steps: Sequence[OwnTenant], mode: Mode) -> tuple[tuple[str, ...], ...]:
+    """Give the lists of models of those tenants of a chain that are in a mode."""
+    return tuple(
+        step.document.models for step in steps if step.document.models is not None and step.document.mode is mode
+    )

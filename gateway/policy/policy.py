@@ -48,8 +48,8 @@ class Tenant:
     """A tenant with all that binds it.
 
     `chain` is its own id, its parent's and so on up; `guards` are those of the whole chain; `allow` has one list of
-    globs for each tenant of the chain that has one; `limits` are its own, its parents' and the account's, in that
-    order.
+    globs for each tenant of the chain that has one, `watched` one for each that has one and is a shadow; `limits` are
+    its own, its parents' and the account's, in that order.
     """
 
     id: str
@@ -59,10 +59,19 @@ class Tenant:
     guards: tuple[Guard, ...]
     allow: tuple[tuple[str, ...], ...]
     limits: tuple[Limit, ...]
+    watched: tuple[tuple[str, ...], ...] = ()
 
     def allows(self, model: str) -> bool:
         """Tell whether every list of the chain has a glob for the model; without lists every model is allowed."""
-        return all(any(fnmatchcase(model, glob) for glob in globs) for globs in self.allow)
+        return _in_every(self.allow, model)
+
+    def would_allow(self, model: str) -> bool:
+        """Tell whether every list that is only watched has a glob for the model."""
+        return _in_every(self.watched, model)
+
+
+def _in_every(lists: tuple[tuple[str, ...], ...], model: str) -> bool:
+    return all(any(fnmatchcase(model, glob) for glob in globs) for globs in lists)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from gateway.domain.limit import Guard, Limit, key_scope, tenant_scope
+from gateway.domain.limit import Guard, Limit, Mode, key_scope, tenant_scope
 from gateway.policy.documents import TenantDocument, TenantKeyDocument
 from gateway.policy.keys import digest
 from gateway.policy.limits import compile_guards, compile_limits
@@ -44,8 +44,8 @@ def compile_tenant(document: TenantDocument, spot: Spot) -> OwnTenant:
     scope = tenant_scope(document.id)
     return OwnTenant(
         document=document,
-        limits=compile_limits(document.limit, document.grant, scope, zone, spot),
-        guards=compile_guards(document.guard, scope, spot),
+        limits=compile_limits(document.limit, document.grant, scope, zone, spot, document.mode),
+        guards=compile_guards(document.guard, scope, spot, document.mode),
         keys=_keys(document, zone, spot),
         spot=spot,
     )
@@ -63,17 +63,17 @@ def _keys(document: TenantDocument, zone: ZoneInfo, tenant: Spot) -> tuple[OwnKe
         check_id(key.id, spot)
         if any(key.id == other.id for other in keys):
             spot.report("is a second key of that id in this tenant")
-        keys.append(_key(key, key_scope(document.id, key.id), zone, spot))
+        keys.append(_key(key, key_scope(document.id, key.id), zone, spot, document.mode))
     return tuple(keys)
 
 
-def _key(document: TenantKeyDocument, scope: str, zone: ZoneInfo, spot: Spot) -> OwnKey:
+def _key(document: TenantKeyDocument, scope: str, zone: ZoneInfo, spot: Spot, mode: Mode) -> OwnKey:
     return OwnKey(
         id=document.id,
         digest=_digest(document.sha256, spot),
         expires_us=read_instant(document.expires, "expires", spot),
         revoked=document.revoked,
-        limits=compile_limits(document.limit, document.grant, scope, zone, spot),
+        limits=compile_limits(document.limit, document.grant, scope, zone, spot, mode),
         spot=spot,
     )
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gateway.admission.admission import Ticket
 from gateway.admission.price import price
 from gateway.admission.reading import CreateBody, read_create
+from gateway.admission.shadow import shadow_refusals
 from gateway.admission.webhooks import read_webhook, with_address
 from gateway.domain.digest import digest_input
 from gateway.domain.errors import Refused
@@ -84,7 +85,8 @@ class _Create:
 
     async def carry(self) -> Reply:
         """Price, reserve, forward and record. Raises Refused or LedgerUnavailable."""
-        quote = price(self._parts.policy, self._principal.tenant, self._body)
+        policy, tenant = self._parts.policy, self._principal.tenant
+        quote = price(policy, tenant, self._body)
         webhook = self._webhook()
         ticket = await self._parts.admission.reserve(
             self._principal,
@@ -92,6 +94,7 @@ class _Create:
             slot_s=max(self._model.max_run_seconds, RUN_SECONDS if self._run else 0),
             answer_s=self._answer_s,
             input_digest=digest_input(self._body.input),
+            shadows=shadow_refusals(policy, tenant, self._body, quote),
             idempotency=self._idempotency(),
             webhook=webhook,
         )

@@ -2,6 +2,7 @@
 
 from gateway.admission.admission import Ticket
 from gateway.admission.limits import rate_limit_fields, smallest_budget
+from gateway.admission.refusals import shadow_header
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import Reservation, State
 from gateway.ledger.decisions import Answered
@@ -19,9 +20,7 @@ def ticket_headers(ticket: Ticket) -> dict[str, str]:
     }
     if left is not None:
         headers["X-Gateway-Budget-Remaining-USD"] = format_usd(left)
-    if ticket.shadow_refused:
-        headers["X-Gateway-Shadow-Refused"] = ", ".join(ticket.shadow_refused)
-    return headers
+    return headers | shadow_header(ticket.shadows)
 
 
 def repeat_headers(first: Answered) -> dict[str, str]:

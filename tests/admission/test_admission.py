@@ -8,6 +8,7 @@ import pytest
 from ledger.bench import ACCOUNT, budget, count, nothing_changes, rate
 
 from admission.conftest import Desk, holder, quote
+from gateway.admission.shadow import ShadowRefusal
 from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import Mode
 from gateway.ledger.decisions import Answered
@@ -33,9 +34,25 @@ async def test_a_ticket_says_by_which_key_and_until_when_it_may_be_sent(desk: De
 async def test_a_shadow_limit_is_named_and_counted_and_lets_pass(desk: Desk) -> None:
     who = holder(budget(5, mode=Mode.SHADOW, id="trial"), budget(100))
     ticket = await desk.reserve(who)
-    assert ticket.shadow_refused == ["trial"]
+    assert [shadow.id for shadow in ticket.shadows] == ["trial"]
     labels = {"tenant": "t", "code": "budget_exceeded"}
     assert desk.registry.get_sample_value("gateway_shadow_refusals_total", labels) == 1
+
+
+async def test_what_a_shadow_would_have_refused_before_is_named_and_counted_too(desk: Desk) -> None:
+    shadows = (
+        ShadowRefusal("models", Code.MODEL_NOT_ALLOWED),
+        ShadowRefusal("guard-steps", Code.PARAMETER_NOT_ALLOWED),
+    )
+    ticket = await desk.reserve(holder(budget(5, mode=Mode.SHADOW, id="trial")), shadows=shadows)
+    assert [shadow.id for shadow in ticket.shadows] == ["models", "guard-steps", "trial"]
+    counted = [
+        desk.registry.get_sample_value("gateway_shadow_refusals_total", {"tenant": "t", "code": code})
+        for code in ("model_not_allowed", "parameter_not_allowed", "budget_exceeded")
+    ]
+    assert counted == [1, 1, 1]
+    error = await refused(desk.reserve(holder(count(0)), shadows=shadows))
+    assert error.headers["X-Gateway-Shadow-Refused"] == "models, guard-steps"
 
 
 async def test_a_refusal_holds_nothing(desk: Desk) -> None:

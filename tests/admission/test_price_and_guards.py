@@ -1,5 +1,6 @@
 """What a create may not ask for, in the order in which it is told."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from admission.conftest import tenant
 from gateway.admission.guards import check_guards
 from gateway.admission.price import price
 from gateway.admission.reading import CreateBody
+from gateway.admission.shadow import shadow_refusals
 from gateway.domain.errors import Code, Refused
-from gateway.domain.limit import Guard
+from gateway.domain.limit import Guard, Mode
 from gateway.policy import Policy
 from gateway.pricing import Model, Parameter, Quote
 from gateway.pricing.kinds.fixed import Fixed
@@ -134,3 +136,31 @@ def test_a_parameter_of_the_clients_own_does_not_hide_a_derived_quantity() -> No
     """`megapixels` is no parameter of upstream's: naming it in the input must not talk the guard down."""
     with pytest.raises(Refused):
         check_guards([Guard("tenant/t", "megapixels", max=2)], {"megapixels": 1}, None, QUOTE)
+
+
+SHADOW_GUARD = Guard("tenant/t", "steps", max=2, mode=Mode.SHADOW)
+
+
+def shadows(who: Any, model: str, **given: Any) -> list[tuple[str, str]]:
+    body = CreateBody(model, given, b"")
+    return [tuple(each) for each in shadow_refusals(POLICY, who, body, price(POLICY, who, body))]
+
+
+def test_what_is_only_watched_refuses_nothing_and_is_told() -> None:
+    watching = replace(tenant(guards=[SHADOW_GUARD]), watched=(("other-*",), ("pri*",)))
+    assert shadows(watching, "priced", steps=3) == [
+        ("models", "model_not_allowed"),
+        ("guard-steps", "parameter_not_allowed"),
+    ]
+    assert shadows(replace(watching, watched=(("pri*",),)), "priced", steps=2) == []
+
+
+def test_a_guard_of_a_parent_holds_while_one_of_the_tenant_only_watches() -> None:
+    both = tenant(guards=[SHADOW_GUARD, GUARD])
+    assert code(both, "priced", steps=3) is Code.PARAMETER_NOT_ALLOWED
+
+
+def test_the_name_of_a_watched_guard_fits_a_header() -> None:
+    odd = Guard("tenant/t", "größe, so", forbidden=True, mode=Mode.SHADOW)
+    ((name, _),) = shadows(tenant(guards=[odd]), "priced", **{"größe, so": 1})
+    assert name == "guard-gr%C3%B6%C3%9Fe%2C%20so"

@@ -24,6 +24,9 @@ def policies() -> Policies:
     policies.tenant("acme", *everything, limit("count", window="year", max=50), trial, parent="group")
     for name in ("runner", "idle", "canceller", "plain"):
         policies.tenant(name, budget("1.00"))
+    guard = {"parameter": "num_images", "max": 1}
+    limits = (budget("0.00"), limit("rate", per_minute=1))
+    policies.tenant("watched", *limits, guards=[guard], models=["other-*"], mode="shadow")
     return policies
 
 
@@ -68,6 +71,25 @@ async def test_an_admitted_create_carries_every_header_of_the_money_and_of_the_l
     assert '"tenant/acme/concurrency";q=4;qu="concurrent-requests"' in headers["RateLimit-Policy"]
     assert '"tenant/acme/count-year";q=50' in headers["RateLimit-Policy"]
     assert '"tenant/acme/concurrency";r=3' in headers["RateLimit"]
+
+
+async def test_a_tenant_in_shadow_mode_is_told_what_would_have_refused_it_and_refused_nothing(
+    tenant: Tenants, http: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    watched = tenant("watched")
+    first, second = await watched.create(num_images=2), await watched.create()
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.headers["X-Gateway-Shadow-Refused"] == "models, guard-num_images, budget-total"
+    assert second.headers["X-Gateway-Shadow-Refused"] == "models, budget-total, rate-minute"
+    assert {line["mode"] for line in (await watched.usage()).values()} == {"shadow"}
+    codes = ("model_not_allowed", "parameter_not_allowed", "budget_exceeded", "rate_exceeded")
+
+    async def counted() -> bool:
+        seen = await scrape(http, gateway)
+        found = [seen.sum("gateway_shadow_refusals_total", tenant="watched", code=code) for code in codes]
+        return found == [2, 1, 2, 1]
+
+    await until(counted, 5)
 
 
 @pytest.mark.parametrize("path", ["/v1/prediction", "/v1/prediction/"])

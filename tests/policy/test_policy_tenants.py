@@ -1,7 +1,8 @@
 import pytest
 from policy_texts import Load
 
-from gateway.domain.limit import Limit
+from gateway.domain.limit import Limit, Mode
+from gateway.ledger.postings import clock_key
 from gateway.policy import Policy
 
 FAMILY = """
@@ -133,3 +134,29 @@ def test_a_key_expires_at_an_instant(text: str, expires_us: int | None, load: Lo
 def test_a_revoked_key_stays_known_as_revoked(load: Load) -> None:
     key = f'[[tenant]]\nid = "acme"\n[[tenant.key]]\nid = "web"\nsha256 = "{"11" * 32}"\nrevoked = true\n'
     assert load(key).keyring[b"\x11" * 32].revoked
+
+
+def test_a_tenant_in_shadow_mode_watches_with_all_that_is_its_own_and_nothing_of_others(load: Load) -> None:
+    family = load(FAMILY.replace('id = "team"', 'id = "team"\nmode = "shadow"'), ACCOUNT)
+    web, team = family.keyring[DIGEST], family.tenants["team"]
+    assert [limit.mode for limit in web.limits] == [Mode.SHADOW] * 2 + [Mode.ENFORCE] * 3
+    assert [guard.mode for guard in team.guards] == [Mode.SHADOW, Mode.ENFORCE]
+    assert (team.allow, team.watched) == ((("*-edit", "*-max"),), (("flux-*",),))
+    assert team.allows("x-edit")
+    assert not team.would_allow("x-edit")
+    assert {limit.mode for limit in family.tenants["group"].limits} == {Mode.ENFORCE}
+
+
+def test_an_account_in_shadow_mode_watches_with_its_limits(load: Load) -> None:
+    family = load(FAMILY, ACCOUNT.replace('id = "up"', 'id = "up"\nmode = "shadow"'))
+    assert [limit.mode for limit in family.tenants["company"].limits] == [Mode.ENFORCE, Mode.SHADOW]
+
+
+def test_a_shadow_of_a_tenant_keeps_apart_what_its_limits_count_apart(load: Load) -> None:
+    rate = '[[tenant.limit]]\nkind = "rate"\nper_minute = {}\nmode = "{}"\nid = "{}"\n'
+    both = rate.format(30, "enforce", "now") + rate.format(20, "shadow", "trial")
+    enforced = load('[[tenant]]\nid = "acme"\n' + both)
+    watched = load('[[tenant]]\nid = "acme"\nmode = "shadow"\n' + both)
+    clocks = [[clock_key("{up}", limit) for limit in each.tenants["acme"].limits] for each in (enforced, watched)]
+    assert clocks[0] == clocks[1]
+    assert len(set(clocks[0])) == 2
