@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.telemetry import Telemetry
@@ -23,6 +23,9 @@ MOST_IMAGES = 16
 #: Images that are looked at at once: by this process, and of these for one tenant.
 MOST_AT_ONCE = 32
 MOST_OF_A_TENANT = 8
+#: Images of a tenant that are looked at in a second, and at once after a pause: nobody is to be flooded through us.
+PER_SECOND = 10
+BURST = 64
 _HEADERS: Headers = [
     (b"range", b"bytes=0-%d" % (MOST_BYTES - 1)),
     (b"accept", b"image/*"),
@@ -33,33 +36,44 @@ _HEADERS: Headers = [
 class ImageProbe:
     """Finds the sizes of images; what cannot be found, or not in time, is None, and never an error.
 
-    `client` must be one that leads to public addresses only. `seconds` bounds one request's images together.
+    `client` must be one that leads to public addresses only. `seconds` bounds one request's images together;
+    `clock` gives seconds that never run backwards.
     """
 
-    def __init__(self, client: Upstream, telemetry: Telemetry, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        client: Upstream,
+        telemetry: Telemetry,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._telemetry = telemetry
         self._seconds = seconds
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
-        self._of_tenant: defaultdict[str, asyncio.Semaphore] = defaultdict(_tenants_places)
+        self._clock = clock
+        self._of_tenant: defaultdict[str, _Allowance] = defaultdict(lambda: _Allowance(clock()))
         # Hostile bytes may take tens of milliseconds to read, which the event loop does not wait for.
         self._reader = ThreadPoolExecutor(1, "image-header")
 
     async def pixels(self, tenant: str, urls: Sequence[str]) -> list[int | None]:
         """Give the pixels of each image in turn."""
-        by = time.monotonic() + self._seconds
-        seen = await asyncio.gather(*(self._one(tenant, url, by) for url in urls[:MOST_IMAGES]))
-        return [*seen, *(None for _ in urls[MOST_IMAGES:])]
+        allowance = self._of_tenant[tenant]
+        begun = self._clock()
+        most = allowance.take(min(len(urls), MOST_IMAGES), begun)
+        by = begun + self._seconds
+        seen = await asyncio.gather(*(self._one(allowance, url, by) for url in urls[:most]))
+        return [*seen, *(None for _ in urls[most:])]
 
     def close(self) -> None:
         """Give the thread back."""
         self._reader.shutdown(wait=False, cancel_futures=True)
 
-    async def _one(self, tenant: str, url: str, by: float) -> int | None:
+    async def _one(self, allowance: "_Allowance", url: str, by: float) -> int | None:
         result, pixels = "failed", None
         try:
-            async with asyncio.timeout(by - time.monotonic()), self._of_tenant[tenant], self._places:
-                pixels = await self._look(url, by - time.monotonic())
+            async with asyncio.timeout(by - self._clock()), allowance.places, self._places:
+                pixels = await self._look(url, by - self._clock())
             result = "unknown" if pixels is None else "known"
         except NotPublic as error:
             result = "refused"
@@ -77,8 +91,21 @@ class ImageProbe:
         return await asyncio.get_running_loop().run_in_executor(self._reader, read_pixels, head)
 
 
-def _tenants_places() -> asyncio.Semaphore:
-    return asyncio.Semaphore(MOST_OF_A_TENANT)
+class _Allowance:
+    """How much of the probe one tenant may use: places at once, and a bucket that fills as time goes."""
+
+    def __init__(self, now: float) -> None:
+        self.places = asyncio.Semaphore(MOST_OF_A_TENANT)
+        self._left = float(BURST)
+        self._at = now
+
+    def take(self, wanted: int, now: float) -> int:
+        """Take so many images, or what is left."""
+        self._left = min(BURST, self._left + (now - self._at) * PER_SECOND)
+        self._at = now
+        taken = min(wanted, int(self._left))
+        self._left -= taken
+        return taken
 
 
 def _begins_an_image(answer: Stream) -> bool:

@@ -9,7 +9,15 @@ from prometheus_client import CollectorRegistry
 from gateway.telemetry import Telemetry
 from gateway.upstream.client import HttpxUpstream
 from gateway.upstream.guarded import PublicTransport
-from gateway.upstream.probe import MOST_AT_ONCE, MOST_BYTES, MOST_IMAGES, MOST_OF_A_TENANT, ImageProbe
+from gateway.upstream.probe import (
+    BURST,
+    MOST_AT_ONCE,
+    MOST_BYTES,
+    MOST_IMAGES,
+    MOST_OF_A_TENANT,
+    PER_SECOND,
+    ImageProbe,
+)
 
 from .conftest import Handler, Server, Start, Visit
 from .test_image_header import EXIF, FRAME, PNG
@@ -25,7 +33,8 @@ class Bench:
         self.url = server.url
         self.server = server
         self.client = HttpxUpstream(PublicTransport([server.url.removeprefix("http://")]))
-        self.probe = ImageProbe(self.client, Telemetry(self.registry), seconds)
+        self.now = 1000.0
+        self.probe = ImageProbe(self.client, Telemetry(self.registry), seconds, lambda: self.now)
 
     async def look(self, *urls: str, tenant: str = "t") -> Sequence[int | None]:
         return await self.probe.pixels(tenant, urls or [self.url])
@@ -181,3 +190,15 @@ async def test_more_images_than_any_model_takes_are_not_all_looked_at(make: Make
 async def test_what_is_read_is_bounded_whatever_comes_in_one_piece(make: Make) -> None:
     bench = await make(serving(b"\xff\xd8" + EXIF + bytes(MOST_BYTES) + FRAME, b"200 OK", b""))
     assert await bench.look() == [None]
+
+
+async def test_a_tenant_that_asks_for_many_images_is_slowed_down_and_others_are_not(make: Make) -> None:
+    bench = await make(serving(PNG, b"200 OK", b""))
+    asked = 3 * BURST
+    for _ in range(asked // MOST_IMAGES):
+        await bench.look(*[bench.url] * MOST_IMAGES)
+    assert bench.server.visits == BURST
+    assert await bench.look() == [None]
+    assert await bench.look(tenant="another") == [PIXELS]
+    bench.now += 2 / PER_SECOND
+    assert await bench.look(*[bench.url] * 3) == [PIXELS, PIXELS, None]
