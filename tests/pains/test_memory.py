@@ -1,0 +1,45 @@
+"""Memory: what clients send leaves nothing behind."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from itertools import count
+
+import httpx
+from e2e.clients import Tenant
+from e2e.programs import Gateway
+
+Tenants = Callable[[str], Tenant]
+WARM, MEASURED, AT_ONCE = 400, 1200, 16
+#: What the allocator keeps for itself is below this; a request that left its body or its answer behind is above it.
+MOST_BYTES_A_REQUEST = 4096
+
+
+def resident_bytes(gateway: Gateway) -> int:
+    """Add up the resident memory of the workers."""
+    words = ["ps", "-o", "rss=", "-p", ",".join(map(str, gateway.workers))]
+    return 1024 * sum(map(int, subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()))
+
+
+async def test_requests_that_end_in_nothing_leave_no_memory_taken_in_the_workers(
+    tenant: Tenants, gateway: Gateway, http: httpx.AsyncClient
+) -> None:
+    """Slow and leaking: LiteLLM #38193 (40 GiB), #21046. Every request has names of its own: ids, keys, paths."""
+    poor, numbers = tenant("poor"), count()
+
+    async def ask() -> None:
+        name = f"name-{next(numbers)}"
+        assert (await poor.create(headers={"Idempotency-Key": name}, prompt=name)).status_code == 402
+        assert (await poor.poll(name)).status_code == 404
+        wrong = await http.get(f"{gateway.url}/v1/models", headers={"X-API-Key": f"elg_{name}"})
+        assert wrong.status_code == 401
+        assert (await poor.ask("GET", f"/{name}", headers={"X-Request-Id": name})).status_code == 403
+
+    async def requests(number: int) -> None:
+        for _ in range(number // 4 // AT_ONCE):
+            await asyncio.gather(*(ask() for _ in range(AT_ONCE)))
+
+    await requests(WARM)
+    before = resident_bytes(gateway)
+    await requests(MEASURED)
+    assert resident_bytes(gateway) - before < MOST_BYTES_A_REQUEST * MEASURED
