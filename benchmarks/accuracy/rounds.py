@@ -45,11 +45,14 @@ class Round(NamedTuple):
     sent_twice: int
 
 
-async def play(gateway: Gateway, scenario: Scenario, loads: Sequence[Load]) -> AsyncIterator[Round]:
-    """Play the loads one after the other. Raises Unavailable, and RuntimeError where the gateway does not answer."""
+async def play(gateway: Gateway, scenario: Scenario, loads: Sequence[Load], store: Path) -> AsyncIterator[Round]:
+    """Play the loads one after the other; `store` is the server of a shared store.
+
+    Raises Unavailable, and RuntimeError where the gateway does not answer.
+    """
     plans = {load: _draw(load, scenario) for load in loads}
     caps = {load.tenant: _cap(plan) for load, plan in plans.items()}
-    async with _opened(gateway, scenario, caps) as (http, upstream):
+    async with _opened(gateway, scenario.replicas, caps, store) as (http, upstream):
         for load, plan in plans.items():
             crowd, cap = Crowd(gateway, http), caps[load.tenant]
             await crowd.send(plan, crash=scenario.crash)
@@ -61,7 +64,7 @@ async def play(gateway: Gateway, scenario: Scenario, loads: Sequence[Load]) -> A
 
 @asynccontextmanager
 async def _opened(
-    gateway: Gateway, scenario: Scenario, caps: dict[str, Decimal]
+    gateway: Gateway, replicas: int, caps: dict[str, Decimal], store: Path
 ) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     """Start upstream and gateway; gives a client and upstream's address, and leaves nothing running."""
     limits, context = httpx.Limits(max_connections=None), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -70,7 +73,7 @@ async def _opened(
         upstream, url = await start_upstream(Path(folder))
         try:
             async with client as http:
-                await gateway.start(House(Path(folder), url, caps, scenario.replicas))
+                await gateway.start(House(Path(folder), url, caps, replicas, store))
                 yield http, url
         finally:
             await asyncio.to_thread(gateway.stop)

@@ -7,12 +7,13 @@ from benchmarks.accuracy.judge import Verdict
 from benchmarks.accuracy.report import table
 from benchmarks.accuracy.rounds import Load, Round, play
 from benchmarks.accuracy.scenarios import SCENARIOS, Scenario
+from gateway.ledger.embedded import find_server
 
 FAULTS = Scenario("small", "every fault, and no crash, which takes its time", SCENARIOS["everything"].faults)
 
 
 async def test_with_every_fault_nothing_is_overspent_and_nobody_refused_wrongly() -> None:
-    (found,) = [each async for each in play(EachlabsGateway(), FAULTS, [Load(12, 72, 1)])]
+    (found,) = [each async for each in play(EachlabsGateway(), FAULTS, [Load(12, 72, 1)], find_server(None))]
     verdict = found.verdict
     assert (verdict.overspend_percent, verdict.wrongful, found.sent_twice) == (0, 0, 0)
     # It was tried: the budget was spent, there was refused, and something was lost on the way.

@@ -13,7 +13,6 @@ import httpx
 from benchmarks.accuracy.calls import Answer, Call, End
 from benchmarks.accuracy.gateways.gateway import House
 from benchmarks.accuracy.programs import Command, Program, Replicas, free_port, start_store
-from gateway.ledger.embedded import find_server
 from gateway.policy.keys import key_toml, new_secret
 
 WORKERS = 2
@@ -63,7 +62,7 @@ class EachlabsGateway:
         (house.place / "policies" / "model.toml").write_text(MODEL_FILE.read_text("utf-8"), "utf-8")
         shared: list[str] = []
         if house.replicas > 1:
-            self._store, url = await start_store(house.place, find_server(None))
+            self._store, url = await start_store(house.place, house.store)
             shared = ["--redis-url", url]
         ports = [free_port() for _ in range(house.replicas)]
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]

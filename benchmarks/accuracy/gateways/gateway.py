@@ -18,12 +18,14 @@ class Unavailable(Exception):
 @dataclass(frozen=True, slots=True)
 class House:
     """What a gateway is started with: an empty folder of its own (its path is short enough for a socket), upstream's
-    address, the cap of each tenant in US dollars, and how many replicas share one store."""
+    address, the cap of each tenant in US dollars, how many replicas share one store, and the server of such a store
+    (a Redis or Valkey)."""
 
     place: Path
     upstream: str
     caps: Mapping[str, Decimal]
     replicas: int
+    store: Path
 
 
 class Gateway(Protocol):

@@ -19,7 +19,6 @@ import httpx
 from benchmarks.accuracy.calls import UNIT_USD, Answer, Call, End
 from benchmarks.accuracy.gateways.gateway import House, Unavailable
 from benchmarks.accuracy.programs import Command, Program, Replicas, free_port, start_store
-from gateway.ledger.embedded import find_server
 
 VERSION = "1.106.2"
 VENV = Path(__file__).parents[2] / ".litellm"
@@ -56,7 +55,7 @@ class LiteLLM:
 
     async def start(self, house: House) -> None:
         """Write the configuration and start the replicas."""
-        self._store, url = await start_store(house.place, find_server(None))
+        self._store, url = await start_store(house.place, house.store)
         general = {"general_settings": GENERAL | {"coordination_redis": {"url": url}}}
         config = json.dumps(CONFIG | general | {"model_list": [_model(house)]})
         (house.place / "config.yaml").write_text(config, "utf-8")
