@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import Guard, Mode
 from gateway.pricing import Model, Parameter, Quote
+from gateway.pricing.number import show_number
 
 
 def check_guards(guards: Sequence[Guard], input: Mapping[str, Any], model: Model | None, quote: Quote) -> None:
@@ -28,7 +30,7 @@ def broken_guards(
         given = input.get(guard.parameter)
         schema = model.input.get(guard.parameter) if model else None
         value = _judged(guard.parameter, given, schema, quote)
-        counted = schema is not None and schema.type == "array"
+        counted = schema is not None and "array" in schema.types
         bound = "left out" if guard.forbidden and given is not None else _violated(guard, value, counted=counted)
         if bound:
             yield guard, value, bound
@@ -56,17 +58,17 @@ def _violated(guard: Guard, value: Any, *, counted: bool) -> str | None:
         return f"one of {', '.join(map(str, guard.one_of))}"
     size = len(value) if counted and isinstance(value, list) else _size(value)
     if guard.min is not None and (size is None or size < guard.min):
-        return f"at least {guard.min:g}"
+        return f"at least {guard.min}"
     if guard.max is not None and (size is None or size > guard.max):
-        return f"at most {guard.max:g}"
+        return f"at most {guard.max}"
     return None
 
 
-def _size(value: Any) -> float | None:
+def _size(value: Any) -> float | Fraction | None:
     """Give what `min` and `max` judge: a number, also in a string, as upstream reads it; None for anything else."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Fraction):
         return value
     if isinstance(value, str):
         try:
@@ -78,7 +80,7 @@ def _size(value: Any) -> float | None:
 
 
 def _refusal(guard: Guard, value: Any, bound: str) -> Refused:
-    text = str(value)
+    text = show_number(value) if isinstance(value, Fraction) else str(value)
     shown = value if isinstance(value, int | float) and len(text) <= 80 else text[:80]
     return Refused(
         Code.PARAMETER_NOT_ALLOWED,

@@ -38,4 +38,4 @@ def _quote(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
         )
     if model is not None:
         validate(model, body.input)
-    return unpriced_quote(body.model, tenant.account.unpriced)
+    return unpriced_quote(body.model, tenant.account.unpriced, model, body.input)

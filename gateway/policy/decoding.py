@@ -157,17 +157,25 @@ def _report_leaf(kind: Any, value: object, spot: Spot, name: str, error: Excepti
     """Say what would be right: of a list, for each item that is not."""
     item = containers(kind).get(tuple)
     if item is not None and isinstance(value, list):
-        for position, each in enumerate(value):
-            try:
-                msgspec.convert(each, item)
-            except msgspec.ValidationError as fault:
-                spot.report(_sentence(item, each, name, fault), name, item=position)
+        for position, each, fault in _item_faults(item, value):
+            spot.report(_sentence(item, each, name, fault), name, item=position)
     else:
         spot.report(_sentence(kind, value, name, error), name)
 
 
+def _item_faults(kind: Any, items: list[object]) -> Iterator[tuple[int, object, Exception]]:
+    for position, each in enumerate(items):
+        try:
+            msgspec.convert(each, kind)
+        except msgspec.ValidationError as fault:
+            yield position, each, fault
+
+
 def _sentence(kind: Any, value: object, name: str, error: Exception) -> str:
-    """Say what would be right, for the mistakes that people make."""
+    """Say what would be right, for the mistakes that people make; of a row, for its first item that is not."""
+    item = containers(kind).get(tuple)
+    if item is not None and isinstance(value, list):
+        return next((_sentence(item, each, name, fault) for _, each, fault in _item_faults(item, value)), "")
     if choices := words(kind):
         return _not_one_of(value, name, choices)
     right = expected(kind)

@@ -4,7 +4,7 @@ The path: `validate` refuses an input that the schema forbids, `quote` prices wh
 file each) answers with a `Bill`; the quote is that bill with the model's name on it.
 """
 
-from gateway.pricing.bill import Line, Quantity
+from gateway.pricing.bill import Line
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model, validate
 from gateway.pricing.parameter import Parameter
@@ -15,7 +15,6 @@ __all__ = [
     "Model",
     "Parameter",
     "PriceRule",
-    "Quantity",
     "Quote",
     "price_rule",
     "quote",

@@ -7,6 +7,8 @@ import msgspec
 
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.parameter import Parameter
+from gateway.pricing.quantities import Quantity
+from gateway.pricing.references import check_references
 from gateway.pricing.refusal import invalid
 from gateway.pricing.rule import at_least_one
 
@@ -15,10 +17,11 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One model of the upstream.
 
     `price_version` names the price in quotes and in the ledger, `source` says where it was read; without a `price`
-    the model is unpriced. With `price_confirmed = false` the price is a draft: the model is refused, whatever an
-    account says of unpriced ones, until somebody has compared it and taken the line out. `probe` asks for the true
-    sizes of the input images, to be read before the price is quoted. Times are in seconds; after `max_run_seconds`
-    a slot is freed whatever happened. Raises ValueError when made if the settings contradict each other.
+    the model is unpriced. `quantity` defines by name what rules multiply and guards bound. With
+    `price_confirmed = false` the price is a draft: the model is refused, whatever an account says of unpriced ones,
+    until somebody has compared it and taken the line out. `probe` asks for the true sizes of the input images, to be
+    read before the price is quoted. Times are in seconds; after `max_run_seconds` a slot is freed whatever happened.
+    Raises ValueError when made if the settings contradict each other.
     """
 
     slug: str
@@ -27,6 +30,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     price: PriceRule | None = None
     price_confirmed: bool = True
     probe: bool = False
+    quantity: dict[str, Quantity] = {}
     input: dict[str, Parameter] = {}
     usual_run_seconds: int = 30
     max_run_seconds: int = 600
@@ -39,6 +43,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise ValueError(
                 f"max_run_seconds {self.max_run_seconds} is below usual_run_seconds {self.usual_run_seconds}"
             )
+        check_references(self.price, self.quantity, self.input)
 
 
 def validate(model: Model, input: Mapping[str, Any]) -> None:

@@ -1,15 +1,18 @@
 """Quotes: what a request should cost and the most that it can, with the reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import MAX_UNITS, format_usd
-from gateway.pricing.bill import Bill, Line, Quantity
+from gateway.pricing.bill import Bill, Line
 from gateway.pricing.inputs import Inputs
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model
+from gateway.pricing.number import Number, show_number
+
+_MEGAPIXEL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Quote:
     """The price of one request, before it runs; `estimate` and `hold` in units of 1e-8 USD.
 
     `estimate` is what it should cost and the sum of the `lines`, `hold` the most that it can. `quantities` are
-    upper bounds of derived numbers, for guards.
+    upper bounds of what is priced and of what the model's file defines besides, for guards.
     """
 
     model: str
@@ -26,10 +29,10 @@ class Quote:
     hold: int
     lines: tuple[Line, ...]
     assumptions: tuple[str, ...]
-    quantities: Mapping[str, Quantity]
+    quantities: Mapping[str, Number]
 
     def as_json(self) -> dict[str, Any]:
-        """Give the quote as it is answered, money as decimal strings of US dollars."""
+        """Give the quote as it is answered: money as decimal strings of US dollars, and so a fraction of a unit."""
         return {
             "model": self.model,
             "estimate_usd": format_usd(self.estimate),
@@ -49,42 +52,60 @@ def price_rule(model: Model) -> PriceRule:
     return model.price
 
 
-def quote(model: Model, input: Mapping[str, Any]) -> Quote:
-    """Price a request.
+def quote(model: Model, input: Mapping[str, Any], sources: Sequence[int | None] = ()) -> Quote:
+    """Price a request; `sources` are the pixels of its input images, where somebody has looked.
 
-    Raises Refused: `model_unpriced` as `price_rule` does, `invalid_input` where the price cannot be bounded or
-    passes MAX_UNITS. Total for any JSON object, validated or not: nothing else is raised.
+    Raises Refused: `model_unpriced` as `price_rule` does and for values for which the rule has no price,
+    `invalid_input` where the price cannot be bounded or passes MAX_UNITS. Total for any JSON object, validated or
+    not: nothing else is raised.
     """
-    return _quote(model.slug, model.price_version, price_rule(model).bill(Inputs(model.input, input)))
+    inputs = Inputs(model.input, input, model.quantity, sources)
+    bill = price_rule(model).bill(inputs)
+    return _quote(model.slug, model.price_version, bill, _quantities(model, inputs, bill))
 
 
-def unpriced_quote(slug: str, hold: int) -> Quote:
+def unpriced_quote(slug: str, hold: int, model: Model | None, input: Mapping[str, Any]) -> Quote:
     """Quote a model without a price at the account's amount for such (units of 1e-8 USD).
 
-    The estimate is the hold: if upstream never states the cost, the estimate is what is charged.
+    The estimate is the hold: if upstream never states the cost, the estimate is what is charged. Where the model's
+    file defines quantities, guards may bound them all the same.
     """
     assumption = f"{slug} has no price: the account's amount for unpriced models is held"
-    return _quote(slug, "", Bill((Line.of("unpriced request", 1, hold),), hold, (assumption,)))
+    bill = Bill((Line.of("unpriced request", hold),), (assumption,))
+    quantities = {} if model is None else _quantities(model, Inputs(model.input, input, model.quantity), bill)
+    return _quote(slug, "", bill, quantities)
+
+
+def _quantities(model: Model, inputs: Inputs, bill: Bill) -> Mapping[str, Number]:
+    """Give all that guards may bound: what the model defines, what the rule derived, and the totals."""
+    found = {name: inputs.measure(name).bound for name in model.quantity}
+    found.update(bill.quantities)
+    if "pixels" in found:
+        found.setdefault("megapixels", -(-found["pixels"] // _MEGAPIXEL))
+        found["total_pixels"] = found["pixels"] * found.get("images", 1)
+    return found
+
+
+def _quote(slug: str, price_version: str, bill: Bill, quantities: Mapping[str, Number]) -> Quote:
+    lines = tuple([line for line in bill.lines if line.quantity])
+    estimate = sum([line.amount for line in lines])
+    hold = sum([line.hold for line in bill.lines])
+    if hold > MAX_UNITS:
+        raise Refused(
+            Code.INVALID_INPUT, f"the request could cost more than {format_usd(MAX_UNITS)} USD; ask for less"
+        )
+    return Quote(slug, price_version, estimate, max(hold, estimate), lines, bill.assumptions, quantities)
 
 
 def _unpriced(model: Model, why: str) -> Refused:
     return Refused(Code.MODEL_UNPRICED, f"the price of {model.slug} {why}", extra={"model": model.slug})
 
 
-def _quote(slug: str, price_version: str, bill: Bill) -> Quote:
-    estimate = sum(line.amount for line in bill.lines)
-    hold = max(bill.hold, estimate)  # a rule that says less is wrong, and is not to let money through
-    if hold > MAX_UNITS:
-        raise Refused(
-            Code.INVALID_INPUT, f"the request could cost more than {format_usd(MAX_UNITS)} USD; ask for less"
-        )
-    return Quote(slug, price_version, estimate, hold, bill.lines, bill.assumptions, bill.quantities)
-
-
 def _line_json(line: Line) -> dict[str, Any]:
+    number = line.number
     return {
         "what": line.what,
-        "quantity": line.quantity,
+        "quantity": number if isinstance(number, int) else show_number(number),
         "unit_usd": format_usd(line.unit),
         "usd": format_usd(line.amount),
     }

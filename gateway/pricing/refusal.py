@@ -14,6 +14,11 @@ def invalid(parameter: str, message: str) -> Refused:
     return Refused(Code.INVALID_INPUT, message, extra={"parameter": parameter})
 
 
+def no_price(parameter: str, what: str) -> Refused:
+    """Make the refusal of values for which a rule has no price, though the model has one for others."""
+    return Refused(Code.MODEL_UNPRICED, f"there is no price for {what}", extra={"parameter": parameter})
+
+
 def shown(value: object) -> str:
     """Write a JSON value short enough for a message, whatever its size or depth."""
     if isinstance(value, str):

@@ -1,6 +1,7 @@
 """What every kind of price rule is: a small struct with one method."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import msgspec
 
@@ -19,6 +20,30 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @abstractmethod
     def bill(self, inputs: Inputs) -> Bill:
         """Price one request. Raises Refused for an input that has no upper bound; computes in integers only."""
+
+    @property
+    def parts(self) -> "tuple[Rule, ...]":
+        """The rules that it is made of."""
+        return ()
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The names of the quantities that it multiplies; the model must define them."""
+        return ()
+
+    @property
+    def compares(self) -> "tuple[tuple[str, str, bool], ...]":
+        """The parameters that it compares with a text each, and whether without regard to case.
+
+        The schema must have them and allow the text: a slip would be a price that never applies, or always.
+        """
+        return ()
+
+    def all_rules(self) -> "Iterator[Rule]":
+        """Give the rule and all that it is made of."""
+        yield self
+        for part in self.parts:
+            yield from part.all_rules()
 
 
 def amount(name: str, text: str) -> int:

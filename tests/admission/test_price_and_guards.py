@@ -1,6 +1,7 @@
 """What a create may not ask for, in the order in which it is told."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from gateway.admission.reading import CreateBody
 from gateway.admission.shadow import shadow_refusals
 from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import Guard, Mode
-from gateway.policy import Policy
-from gateway.pricing import Model, Parameter, Quote
+from gateway.policy import Policy, load_policy
+from gateway.pricing import Model, Parameter, Quote, quote
 from gateway.pricing.kinds.fixed import Fixed
 
 STEPS = Parameter(type="integer", default=4, min=1, max=8)
@@ -130,6 +131,57 @@ def test_a_derived_quantity_is_judged_by_its_upper_bound_unless_it_is_given() ->
     check_guards([Guard("tenant/t", "megapixels", max=3)], {}, None, QUOTE)
     with pytest.raises(Refused, match="megapixels is 3"):
         check_guards([Guard("tenant/t", "megapixels", max=2)], {}, None, QUOTE)
+
+
+BOOK = load_policy(Path(__file__).parents[2] / "policies").models
+CAT = {"prompt": "a cat"}
+
+
+@pytest.mark.parametrize(
+    ("slug", "input", "bound", "value"),
+    [
+        ("bfl-flux-lora", {"num_images": 3}, {"parameter": "images", "max": 2}, 3),
+        ("bfl-flux-lora", {"image_size": "square_hd"}, {"parameter": "megapixels", "max": 1}, 2),
+        ("bfl-flux-lora", {"num_images": 4}, {"parameter": "total_pixels", "max": 3_000_000}, 3_145_728),
+        ("kling-v1-5-pro-text-to-video", {"duration": "10"}, {"parameter": "seconds", "max": 5}, 10),
+        ("veo3-1-text-to-video", {}, {"parameter": "seconds", "max": 6}, 8),
+        (
+            "veo3-1-text-to-video",
+            {"duration": 4, "resolution": "4k"},
+            {"parameter": "pixels", "max": 2_073_600},
+            8_294_400,
+        ),
+        ("minimax-speech-2-8-turbo", {"prompt": "a" * 501}, {"parameter": "characters", "max": 500}, 501),
+        ("nano-banana-pro", {"resolution": "4K"}, {"parameter": "megapixels", "max": 8}, 18),
+        ("seedance-v1-pro-text-to-video", {}, {"parameter": "tokens", "max": 200_000}, "257276.25"),
+        ("latentsync", {}, {"parameter": "seconds", "max": 60}, 600),
+    ],
+)
+def test_what_is_priced_can_be_bounded_by_its_name_in_every_model(
+    slug: str, input: dict[str, Any], bound: dict[str, Any], value: Any
+) -> None:
+    """The quantities are those of the bill: what a guard judges is what the money is held for."""
+    quoted = quote(BOOK[slug], CAT | input)
+    check_guards([Guard("tenant/t", bound["parameter"], max=10**9)], CAT | input, BOOK[slug], quoted)
+    with pytest.raises(Refused) as caught:
+        check_guards([Guard("tenant/t", **bound)], CAT | input, BOOK[slug], quoted)
+    assert caught.value.code is Code.PARAMETER_NOT_ALLOWED
+    assert caught.value.extra["value"] == value
+    assert f"allows it to be at most {bound['max']}" in caught.value.message
+
+
+def test_a_size_that_nobody_states_is_judged_by_the_most_that_it_can_be() -> None:
+    klein, input = BOOK["flux-2-klein-4b-base-edit"], {"prompt": "a", "image_urls": ["https://example.com/1"]}
+    with pytest.raises(Refused, match="megapixels is 4"):
+        check_guards([Guard("tenant/t", "megapixels", max=2)], input, klein, quote(klein, input))
+
+
+def test_a_guard_binds_a_model_without_a_price_too() -> None:
+    policy = Policy("v", {}, {}, BOOK, {})
+    who = tenant(guards=[Guard("tenant/t", "megapixels", max=1)], unpriced=100)
+    with pytest.raises(Refused, match="megapixels is 2"):
+        price(policy, who, CreateBody("flux-2", CAT | {"image_size": "square_hd"}, b""))
+    assert price(policy, who, CreateBody("flux-2", CAT, b"")).hold == 100
 
 
 def test_a_parameter_of_the_clients_own_does_not_hide_a_derived_quantity() -> None:

@@ -90,6 +90,25 @@ def test_billed_inputs_count_for_every_image_made(klein: Model) -> None:
     assert len(price.assumptions) == 2
 
 
+def test_input_images_of_known_size_are_billed_as_they_are(klein: Model) -> None:
+    maker, urls = repriced(klein, bill_inputs=True), [f"https://example.com/{n}.jpg" for n in range(3)]
+    input = INPUT | {"image_urls": urls, "image_size": "square"}
+    price = quote(maker, input, sources=(1_000_001, None, 50_000_000))  # 2 MP, unknown, and scaled down to 4 MP
+    assert dollars(price) == ("0.021", "0.024")
+    assert "image_urls (1)" in price.assumptions[0]
+    assert dollars(quote(maker, input, sources=(1, 1, 1))) == ("0.017", "0.017")
+
+
+def test_a_known_input_image_bounds_what_is_made_without_a_size(klein: Model) -> None:
+    """The page: "If not provided, uses the input image size", and "landscape_4_3" as the default."""
+    known = quote(klein, INPUT, sources=(2_500_000,))
+    assert dollars(known) == ("0.014", "0.016")
+    assert "as large as the input image" in known.assumptions[0]
+    assert dollars(quote(klein, INPUT, sources=(300_000,))) == ("0.014", "0.014")
+    assert dollars(quote(klein, INPUT, sources=(90_000_000,))) == ("0.014", "0.017")
+    assert dollars(quote(klein, INPUT, sources=(300_000, None))) == ("0.014", "0.017")
+
+
 def test_inputs_are_not_billed_by_default(klein: Model) -> None:
     urls = [f"https://example.com/{n}.jpg" for n in range(4)]
     assert dollars(priced(klein, image_size="square", image_urls=urls)) == ("0.014", "0.014")
@@ -110,7 +129,8 @@ def test_the_quote_is_answered_in_the_contracts_shape(klein: Model) -> None:
 
 
 def test_guards_are_given_upper_bounds(klein: Model) -> None:
-    assert priced(klein, num_images=3).quantities == {"megapixels": 4, "images": 3, "total_megapixels": 12}
+    bounds = {"pixels": 4_000_000, "megapixels": 4, "images": 3, "total_megapixels": 12, "total_pixels": 12_000_000}
+    assert priced(klein, num_images=3).quantities == bounds
     assert priced(klein, image_size="square_hd").quantities["megapixels"] == 2
 
 

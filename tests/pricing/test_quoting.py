@@ -10,6 +10,7 @@ from gateway.domain.money import MAX_UNITS
 from gateway.pricing import Line, Model, quote, unpriced_quote
 from gateway.pricing.bill import Bill
 from gateway.pricing.inputs import Inputs
+from gateway.pricing.measure import Measure
 from gateway.pricing.rule import Rule
 
 MEGAPIXEL = {"kind": "megapixel", "base_usd": "0.014", "extra_usd": "0.001"}
@@ -60,11 +61,12 @@ def test_a_wrong_model_is_an_error(settings: dict[str, Any], said: str) -> None:
 def test_a_fixed_price_is_one_amount_whatever_the_input() -> None:
     price = quote(model({"kind": "fixed", "usd": "0.06"}), {"num_images": 4, "image_size": [[]]})
     assert price.estimate == price.hold == 6_000_000
-    assert price.lines == (Line("request", 1, 6_000_000, 6_000_000),)
+    assert price.lines == (Line(what="request", unit=6_000_000, quantity=1, most=1),)
 
 
 def test_the_defaults_of_a_megapixel_price_are_the_documented_ones() -> None:
     written_out = MEGAPIXEL | {
+        "pixels": "",
         "megapixel_pixels": 1_000_000,
         "max_megapixels": 4,
         "bill_inputs": False,
@@ -88,7 +90,7 @@ def test_a_model_without_a_price_is_refused() -> None:
 
 
 def test_the_accounts_amount_for_unpriced_models_is_estimated_and_held() -> None:
-    price = unpriced_quote("flux-2", 100_000_000)
+    price = unpriced_quote("flux-2", 100_000_000, None, {})
     assert price.as_json() == {
         "model": "flux-2",
         "estimate_usd": "1.00",
@@ -99,10 +101,9 @@ def test_the_accounts_amount_for_unpriced_models_is_estimated_and_held() -> None
     }
 
 
-@pytest.mark.parametrize("images", [MAX_UNITS, 10**4000])
-def test_a_price_beyond_what_the_ledger_can_count_is_refused(images: int) -> None:
+def test_a_price_beyond_what_the_ledger_can_count_is_refused() -> None:
     with pytest.raises(Refused, match="could cost more than") as refused:
-        quote(model(MEGAPIXEL), {"num_images": images})
+        quote(model(MEGAPIXEL), {"num_images": MAX_UNITS})
     assert refused.value.code is Code.INVALID_INPUT
 
 
@@ -110,7 +111,14 @@ def test_the_largest_amount_is_still_quoted() -> None:
     assert quote(model({"kind": "fixed", "usd": "90071992.54740991"}), {}).hold == MAX_UNITS
 
 
-@pytest.mark.parametrize("count", [0, -1, True, 1.0, "2", float("nan"), [], {}])
+@pytest.mark.parametrize("count", [2, 2.0, "2"])
+def test_a_count_is_read_as_upstream_reads_numbers(count: Any) -> None:
+    assert quote(model(MEGAPIXEL), {"num_images": count, "image_size": "square"}).hold == 2_800_000
+
+
+@pytest.mark.parametrize(
+    "count", [0, -1, True, 1.5, "1.5", "", " 2", "-2", "2e0", "0x2", "٢", float("nan"), 10**4000, [], {}]
+)
 def test_a_count_that_cannot_be_read_is_refused_even_where_no_schema_names_it(count: Any) -> None:
     with pytest.raises(Refused, match="num_images sets the price: it must be an integer of at least 1") as refused:
         quote(model(MEGAPIXEL), {"num_images": count})
@@ -126,10 +134,9 @@ class PerCharacter(Rule, frozen=True, tag="per_character"):
     """A kind that the gateway does not have: a struct with one method."""
 
     def bill(self, inputs: Inputs) -> Bill:
-        lines = (Line.of("character", len(inputs.value("prompt")), 3),)
-        return Bill(lines=lines, hold=0)
+        return Bill((Line.of("character", 3, Measure.exactly(len(inputs.value("prompt")))),))
 
 
-def test_a_new_kind_is_a_struct_with_one_method_and_its_hold_is_never_below_its_estimate() -> None:
+def test_a_new_kind_is_a_struct_with_one_method() -> None:
     price = quote(Model(slug="m", price=PerCharacter()), {"prompt": "abcd"})  # type: ignore[arg-type]
     assert (price.estimate, price.hold) == (12, 12)

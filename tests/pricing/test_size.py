@@ -30,7 +30,23 @@ def test_a_stated_size_is_read_in_every_form(value: Any) -> None:
     assert size_pixels(value, "image_size") == 1024 * 768
 
 
-@pytest.mark.parametrize("value", ["auto", "", "4K", "16:9", "landscape_21_9", "Square_HD"])
+@pytest.mark.parametrize(
+    ("value", "pixels"),
+    [
+        ("1080p", 1920 * 1080),
+        ("720P", 1280 * 720),
+        ("480p", 854 * 480),
+        ("1K", 1024**2),
+        ("2k", 2048**2),
+        ("4K", 4096**2),
+    ],
+)
+def test_a_resolution_states_a_size(lax: Model, value: str, pixels: int) -> None:
+    assert size_pixels(value, "image_size") == pixels
+    assert quote(lax, {"image_size": value}).quantities["pixels"] == pixels
+
+
+@pytest.mark.parametrize("value", ["auto", "", "16:9", "landscape_21_9", "Square_HD", "HD", "0p"])
 def test_a_name_without_a_size_is_estimated_and_held_at_the_upper_bound_and_said(lax: Model, value: str) -> None:
     price = quote(lax, {"image_size": value})
     assert price.estimate == price.hold == BASE + 3 * EXTRA

@@ -1,8 +1,5 @@
-"""The kinds of price rule; a new one is one file here and one more member of the union."""
+"""The kinds of price rule: a closed set, each a file here, and those that are made of others in `composed`."""
 
-from typing import TypeAlias
+from gateway.pricing.kinds.composed import PriceRule
 
-from gateway.pricing.kinds.fixed import Fixed
-from gateway.pricing.kinds.megapixel import Megapixel
-
-PriceRule: TypeAlias = Fixed | Megapixel
+__all__ = ["PriceRule"]

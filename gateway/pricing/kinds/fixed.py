@@ -13,13 +13,12 @@ class Fixed(Rule, frozen=True, tag="fixed"):
     usd: str
 
     def __post_init__(self) -> None:
-        _ = self.price
+        _ = self._bill
 
     @cached_property
-    def price(self) -> int:
-        """The price in units of 1e-8 USD."""
-        return amount("usd", self.usd)
+    def _bill(self) -> Bill:
+        return Bill((Line.of("request", amount("usd", self.usd)),))
 
     def bill(self, inputs: Inputs) -> Bill:  # noqa: ARG002 (every kind is asked in the same way)
         """Charge the amount once."""
-        return Bill(lines=(Line.of("request", 1, self.price),), hold=self.price)
+        return self._bill
