@@ -21,7 +21,7 @@ from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import LedgerUnavailable
 from gateway.settings import SettingInvalid
 
-_MONEY = frozenset(("estimate", "hold", "cost"))
+_MONEY = frozenset(("estimate", "hold", "cost", "more"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import on_store, spend
+from gateway.domain.reservation import How
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import Store
+from gateway.ledger.views import Views
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -95,6 +99,19 @@ def test_an_export_goes_on_where_it_stopped(gateway: Run, tmp_path: Path) -> Non
     assert [json.loads(line) for line in file.read_text().splitlines()] == whole
     gateway("ledger", "export", "--output", str(file))
     assert len(file.read_text().splitlines()) == len(whole)
+
+
+def test_an_export_shows_a_correction_in_dollars_as_every_other_amount(gateway: Run, data_dir: Path) -> None:
+    async def correct(store: Store) -> None:
+        ledger, views = Ledger(store, load_scripts(), "eachlabs"), Views(store, "eachlabs")
+        await ledger.settle("running", 1_700_000, How.ASSUMED, "success")
+        assumed = await views.reservation("running")
+        assert assumed is not None
+        assert await ledger.correct(assumed, 1_700_000, 1_500_000)
+
+    asyncio.run(on_store(data_dir, correct))
+    last = json.loads(gateway("ledger", "export")[1].splitlines()[-1])
+    assert (last["event"], last["more"], last["cost"]) == ("correct", "-0.002", "0.015")
 
 
 def test_a_store_that_is_not_there_is_told(gateway: Run) -> None:

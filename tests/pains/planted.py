@@ -76,7 +76,7 @@ BUGS = (
         "tests/pains/test_changed_policies.py::test_a_limit_that_is_renamed_raised_moved_or_new_keeps_what_was_used",
         (Edit(f"{_SCRIPTS}/seed.lua", "c.c, c.n = c.c + charge, c.n + count", ""),)),
     Bug(6, "every window begins by UTC",
-        "tests/pains/test_hours.py::test_a_daily_budget_of_a_policy_file_begins_anew_at_midnight_of_its_tenant_and_at_no"
+        "tests/ledger/test_hours.py::test_a_daily_budget_of_a_policy_file_begins_anew_at_midnight_of_its_tenant_and_at_no"
         "_other_hour",
         (Edit("gateway/domain/window.py", "    today = datetime.fromtimestamp",
               '    zone = ZoneInfo("UTC")\n    today = datetime.fromtimestamp'),)),

@@ -5,14 +5,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from ledger.bench import SECOND, Bench, violated
-from ledger.conftest import bench, redis, store_url
 
 from gateway.domain.money import parse_usd
 from gateway.ledger.decisions import Admitted
 from gateway.policy import load_policy
-
-__all__ = ["bench", "redis", "store_url"]
+from ledger.bench import SECOND, Bench, violated
 
 POLICY = """
 [[account]]
