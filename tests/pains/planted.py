@@ -87,7 +87,7 @@ BUGS = (
     Bug(8, "what has no price is held at nothing",
         "tests/e2e/test_refusals.py::test_a_model_without_a_price_is_refused",
         (Edit("gateway/admission/price.py", "if tenant.account.unpriced is None:", "if False:"),
-         Edit("gateway/admission/price.py", "tenant.account.unpriced)", "tenant.account.unpriced or 0)"))),
+         Edit("gateway/admission/price.py", "body.model, tenant.account.unpriced", "body.model, tenant.account.unpriced or 0"))),
     Bug(9, "every poll of an ended job settles it again",
         "tests/pains/test_jobs.py::test_a_job_that_is_polled_by_everybody_at_once_is_charged_once",
         (Edit(f"{_SCRIPTS}/settle.lua", "':settle']", "':settle'] or r.state == 'settled' and r.state"),
@@ -137,7 +137,7 @@ def planted(bug: Bug, folder: Path) -> None:
 def replaced(text: str, edit: Edit) -> str:
     """Write a text with an edit in it. Raises LookupError where it has no place."""
     if edit.old not in text:
-        raise LookupError(f"{edit.file} has no {edit.old!r} any more")
+        raise LookupError(f"{edit.file} has no {edit.old!r} any more: plant the bug where its protection stands now")
     return text.replace(edit.old, edit.new)
 
 
