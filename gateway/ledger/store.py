@@ -1,24 +1,18 @@
-"""The store: one connection pool to Redis or Valkey, and the one way in which scripts are run on it."""
+"""The store: the one way in which scripts are run on Redis or Valkey."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, Protocol, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, cast
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as StoreConnectionError
+from redis.asyncio import RedisCluster
 from redis.exceptions import NoScriptError, RedisError
 
+from gateway.ledger.clients import Client, client_for
 from gateway.ledger.scripts import Script
 
-CONNECT_SECONDS = 0.3
-COMMAND_SECONDS = 0.8
-#: The whole of a call: a free connection, the command, its reply, and a repeat on a connection that was closed.
+#: The whole of a call: its turn, a connection, the command, its reply, and a repeat on a connection that was closed.
 CALL_SECONDS = 0.95
+#: Calls in flight at a time; the others wait for their turn.
 CONNECTIONS = 32
 #: A command on the node that has the script's keys.
 FORWARD = "return redis.call(unpack(ARGV))"
@@ -31,23 +25,12 @@ class LedgerUnavailable(Exception):
     """The store did not answer, or could not do what was asked; whether it ran is not known."""
 
 
-class Client(Protocol):
-    """What the ledger asks of a Redis client; redis-py's single and cluster clients both have it."""
-
-    def execute_command(self, *_args: Any, **_options: Any) -> Awaitable[Any]:
-        """Send one command and await its reply."""
-        ...
-
-    def aclose(self) -> Awaitable[None]:
-        """Close every connection."""
-        ...
-
-
 class Store:
     """Runs scripts and reads on one Redis, Valkey, Sentinel group or Cluster; every wait is bounded."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._free = asyncio.Semaphore(CONNECTIONS)
 
     async def run(self, script: Script, prefix: str, request: object, *blobs: bytes) -> list[Any]:
         """Run a verb on the account's keys; the request travels as MessagePack, `blobs` (which the store's
@@ -88,7 +71,7 @@ class Store:
         return list(replies.values())
 
     async def _call(self, *command: str | int | bytes, **options: Any) -> Any:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(CALL_SECONDS), self._free:
             return await self._client.execute_command(*command, **options)
 
     async def aclose(self) -> None:
@@ -117,41 +100,5 @@ def _said(error: Exception) -> str:
 
 
 def connect(url: str) -> Store:
-    """Make a store from `redis://`, `rediss://`, `unix://`, `redis+cluster://` or `redis+sentinel://`; no I/O yet.
-
-    A Sentinel address is `redis+sentinel://host:port,host:port/SERVICE[?db=N]`. Raises ValueError for another
-    scheme.
-    """
-    scheme = urlsplit(url).scheme
-    if scheme == "redis+cluster":
-        plain = url.replace("redis+cluster://", "redis://", 1)
-        return Store(RedisCluster.from_url(plain, **_timeouts()))
-    if scheme == "redis+sentinel":
-        return Store(_sentinel_client(url))
-    if scheme not in ("redis", "rediss", "unix"):
-        raise ValueError(
-            f"not a store's address: {url!r}; use redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://"
-        )
-    pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=COMMAND_SECONDS, **_timeouts())
-    return Store(Redis.from_pool(pool))  # which closes the pool with the client
-
-
-def _timeouts() -> dict[str, Any]:
-    """Bound every wait; one repeat for a connection that the store closed while it lay in the pool."""
-    return {
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": COMMAND_SECONDS,
-        "retry": Retry(NoBackoff(), 1, supported_errors=(StoreConnectionError,)),
-    }
-
-
-def _sentinel_client(url: str) -> Client:
-    parts = urlsplit(url)
-    hosts = [(h.rpartition(":")[0], int(h.rpartition(":")[2])) for h in parts.netloc.rpartition("@")[2].split(",")]
-    service = parts.path.strip("/")
-    if not service:
-        raise ValueError(f"{url!r} names no Sentinel service: write redis+sentinel://host:port/SERVICE")
-    database = int(parse_qs(parts.query).get("db", ["0"])[0])
-    sentinel = Sentinel(hosts, **_timeouts())  # type: ignore[no-untyped-call]  # redis-py has no types here
-    options: dict[str, Any] = {"username": parts.username, "password": parts.password, **_timeouts()}
-    return cast("Client", sentinel.master_for(service, db=database, **options))
+    """Make a store from an address, as `client_for` reads it; no I/O yet. Raises ValueError."""
+    return Store(client_for(url))

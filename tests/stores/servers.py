@@ -21,8 +21,20 @@ from gateway.ledger.embedded import find_server
 #: Names of engines; the first is in the wheel, so it is always there.
 ENGINES = ("valkey", "redis")
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+#: No copies by itself, and no waiting for more replicas before a copy is sent.
+QUIET = {"save": "", "repl-diskless-sync-delay": "0"}
 SLOTS = 16384
 WAIT_SECONDS = 30
+#: What a Sentinel is told of the primary that it watches as `money`.
+SENTINEL = """
+port {own}
+sentinel myid {own:040x}
+sentinel monitor money 127.0.0.1 {primary} 2
+sentinel down-after-milliseconds money 500
+sentinel failover-timeout money 5000
+sentinel known-replica money 127.0.0.1 {replica}
+"""
+KNOWN = "sentinel known-sentinel money 127.0.0.1 {other} {other:040x}\n"
 
 
 def binary_of(engine: str) -> str:
@@ -54,10 +66,10 @@ def free_port() -> int:
 class Server:
     """One server process on a port and a directory that survive it."""
 
-    def __init__(self, binary: str, folder: Path, **options: str) -> None:
-        self.port = free_port()
+    def __init__(self, command: list[str], folder: Path, port: int, **options: str) -> None:
+        self.port = port
         self.folder = folder
-        self._words = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        self._words = [*command, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
         self._words += [word for name, value in options.items() for word in (f"--{name}", value)]
         self.redis: Redis[bytes] = Redis(port=self.port, socket_timeout=5)
         self.process = self._run()
@@ -138,11 +150,29 @@ class Yard:
         options = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-node-timeout": "2000"}
         return Cluster([self._begin(engine, **DURABLE, **options, **_bus()) for _ in range(nodes)])
 
+    def sentinels(self, primary: Server, replica: Server, engine: str = "valkey") -> "Sentinels":
+        """Start three Sentinels that watch a pair; they are told what they would find out within some seconds."""
+        ports = [free_port() for _ in range(3)]
+        return Sentinels([self._sentinel(engine, own, ports, primary, replica) for own in ports])
+
+    def _sentinel(self, engine: str, own: int, ports: list[int], primary: Server, replica: Server) -> Server:
+        folder = self._new_folder(engine)
+        told = SENTINEL.format(own=own, primary=primary.port, replica=replica.port)
+        told += "".join(KNOWN.format(other=other) for other in ports if other != own)
+        config = folder / "sentinel.conf"
+        config.write_text(told, "utf-8")
+        return self._keep(Server([binary_of(engine), str(config), "--sentinel"], folder, own))
+
     def _begin(self, engine: str, **options: str) -> Server:
+        return self._keep(Server([binary_of(engine)], self._new_folder(engine), free_port(), **QUIET | options))
+
+    def _new_folder(self, engine: str) -> Path:
         self._count += 1
         folder = self._folder / f"{engine}-{self._count}"
         folder.mkdir()
-        begun = Server(binary_of(engine), folder, **{"save": ""} | options)
+        return folder
+
+    def _keep(self, begun: Server) -> Server:
         self._stack.callback(begun.close)
         return begun
 
@@ -156,6 +186,30 @@ def yard() -> Iterator[Yard]:
     """Give a yard for servers, empty and gone at the end."""
     with ExitStack() as stack:
         yield Yard(stack)
+
+
+class Sentinels:
+    """Three Sentinels that know of each other."""
+
+    def __init__(self, servers: list[Server]) -> None:
+        self.servers = servers
+        for server in servers:
+            server.answers()
+        for server in servers:
+            until(lambda server=server: self._is_ready(server), "Sentinels that know their group")
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://{','.join(server.address for server in self.servers)}/money"
+
+    def primary_port(self) -> int:
+        """The port of the primary, by the last Sentinel's word."""
+        _, port = self.servers[-1].redis.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "money")
+        return int(port)
+
+    def _is_ready(self, server: Server) -> bool:
+        (told,) = server.redis.execute_command("SENTINEL MASTERS").values()
+        return (told["num-other-sentinels"], told["num-slaves"]) == (2, 1)
 
 
 class Cluster:
