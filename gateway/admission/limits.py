@@ -108,7 +108,7 @@ def window_name(limit: Limit) -> str | None:
     """Name the window of a limit, or the unit of a rate; None for concurrency."""
     if limit.kind is LimitKind.CONCURRENCY:
         return None
-    return limit.window.value if limit.window else "second"
+    return str(limit.window) if limit.window else "second"
 
 
 def _grants_json(limit: Limit) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from gateway.domain.window import WindowName
+from gateway.domain.window import Window
 
 
 class LimitKind(StrEnum):
@@ -64,7 +64,7 @@ class Limit:
     kind: LimitKind
     mode: Mode
     amount: int
-    window: WindowName | None = None
+    window: Window | None = None
     zone: ZoneInfo | None = None
     interval_us: int = 0
     alert_at: tuple[float, ...] = ()

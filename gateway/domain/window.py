@@ -1,5 +1,8 @@
 """Calendar windows: when the minute, day or month of a time zone begins and ends, as instants."""
 
+from bisect import bisect_left
+from calendar import monthrange
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,6 +25,26 @@ class WindowName(StrEnum):
     TOTAL = "total"
 
 
+@dataclass(frozen=True, slots=True)
+class MonthFrom:
+    """A month that begins on another day than the first; a shorter month begins it on its last day."""
+
+    day: int
+
+    def __str__(self) -> str:
+        return f"month-{self.day}"
+
+
+#: What money and predictions are counted in; its text names it in counters, limits and answers.
+Window = WindowName | MonthFrom
+
+
+def parse_window(text: str) -> Window:
+    """Read a window, as its text says it. Raises ValueError."""
+    name, _, day = text.partition("-")
+    return MonthFrom(int(day)) if name == WindowName.MONTH and day else WindowName(text)
+
+
 class Bounds(NamedTuple):
     """One window's instants in microseconds since the epoch: start is inside, stop is not."""
 
@@ -29,45 +52,66 @@ class Bounds(NamedTuple):
     stop_us: int
 
 
-def bounds(name: WindowName, zone: ZoneInfo, at_us: int) -> Bounds:
-    """Find the window of that name, in that zone, which contains the instant (microseconds since the epoch)."""
-    if name is WindowName.TOTAL:
+def bounds(window: Window, zone: ZoneInfo, at_us: int) -> Bounds:
+    """Find the window of that kind, in that zone, which contains the instant (microseconds since the epoch)."""
+    if window is WindowName.TOTAL:
         return Bounds(0, FOREVER_US)
-    if name in (WindowName.MINUTE, WindowName.HOUR):
-        return _clock_bounds(60 if name is WindowName.MINUTE else 3600, zone, at_us)
-    today = datetime.fromtimestamp(at_us // MICROSECONDS, zone).date()
-    first, following = _dates(name, today)
-    return Bounds(_midnight_us(first, zone), _midnight_us(following, zone))
-
-
-def _clock_bounds(seconds: int, zone: ZoneInfo, at_us: int) -> Bounds:
-    """Cut by the clock on the wall: in a zone of +05:30 an hour begins at half past, as UTC counts."""
     at_s = at_us // MICROSECONDS
-    offset = datetime.fromtimestamp(at_s, zone).utcoffset() or timedelta(0)
-    shift = int(offset.total_seconds())
+    if window is WindowName.MINUTE or window is WindowName.HOUR:
+        start_s, stop_s = _clock_bounds(60 if window is WindowName.MINUTE else 3600, zone, at_s)
+    else:
+        first, following = _dates(window, datetime.fromtimestamp(at_s, zone).date())
+        start_s, stop_s = _midnight_s(first, zone), _midnight_s(following, zone)
+    return Bounds(start_s * MICROSECONDS, stop_s * MICROSECONDS)
+
+
+def _clock_bounds(seconds: int, zone: ZoneInfo, at_s: int) -> tuple[int, int]:
+    """Cut by the clock on the wall: in a zone of +05:30 an hour begins at half past, as UTC counts.
+
+    An hour in which the clock is set by less than an hour ends there, and another begins.
+    """
+
+    def offset(second: int) -> int:
+        return int((datetime.fromtimestamp(second, zone).utcoffset() or timedelta(0)).total_seconds())
+
+    shift = offset(at_s)
     start_s = (at_s + shift) // seconds * seconds - shift
-    return Bounds(start_s * MICROSECONDS, (start_s + seconds) * MICROSECONDS)
+    stop_s = start_s + seconds
+    if offset(start_s) != shift:
+        start_s += bisect_left(range(start_s, at_s), True, key=lambda second: offset(second) == shift)
+    if offset(stop_s - 1) != shift:
+        stop_s = at_s + bisect_left(range(at_s, stop_s), True, key=lambda second: offset(second) != shift)
+    return start_s, stop_s
 
 
-def _dates(name: WindowName, today: date) -> tuple[date, date]:
+def _dates(window: Window, today: date) -> tuple[date, date]:
     """Give the first day of the window and the first day after it."""
-    if name is WindowName.DAY:
-        return today, today + timedelta(days=1)
-    if name is WindowName.WEEK:
-        monday = today - timedelta(days=today.weekday())
-        return monday, monday + timedelta(days=7)
-    if name is WindowName.MONTH:
-        first = today.replace(day=1)
-        return first, (first + timedelta(days=32)).replace(day=1)
-    return date(today.year, 1, 1), date(today.year + 1, 1, 1)
+    match window:
+        case WindowName.DAY:
+            return today, today + timedelta(days=1)
+        case WindowName.WEEK:
+            monday = today - timedelta(days=today.weekday())
+            return monday, monday + timedelta(days=7)
+        case WindowName.YEAR:
+            return date(today.year, 1, 1), date(today.year + 1, 1, 1)
+    begins = window.day if isinstance(window, MonthFrom) else 1
+    first = _in_month(today, begins)
+    if first > today:
+        return _in_month(today.replace(day=1) - timedelta(days=1), begins), first
+    return first, _in_month(today.replace(day=28) + timedelta(days=4), begins)
 
 
-def _midnight_us(day: date, zone: ZoneInfo) -> int:
-    """Give the instant at which a local day begins.
+def _in_month(some: date, begins: int) -> date:
+    """Give the day on which the month of a date begins its window."""
+    return some.replace(day=min(begins, monthrange(some.year, some.month)[1]))
+
+
+def _midnight_s(day: date, zone: ZoneInfo) -> int:
+    """Give the instant at which a local day begins, in seconds since the epoch.
 
     Where midnight happens twice or not at all (clocks changed at 0:00), the later reading is the one after which
     the calendar shows the new day for good, so that windows neither overlap nor leave a gap.
     """
     naive = datetime(day.year, day.month, day.day)  # noqa: DTZ001 (the zone is attached below, once per fold)
     readings = (naive.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    return int(max(readings).timestamp()) * MICROSECONDS
+    return int(max(readings).timestamp())

@@ -96,7 +96,7 @@ class Alerts:
             scope=counter.scope,
             limit=limit,
             kind=kept.kind,
-            window=counter.window.value,
+            window=str(counter.window),
             share=share,
             amount=kept.amount,
             used=kept.used,

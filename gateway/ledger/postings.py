@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.domain.limit import Limit, LimitKind, Mode
-from gateway.domain.window import FOREVER_US, MICROSECONDS, WindowName, bounds
+from gateway.domain.window import FOREVER_US, MICROSECONDS, Window, WindowName, bounds, parse_window
 
 #: A counter outlives its window, and every reservation that names it (a doubt lasts 7 days at the most).
 AFTERLIFE_S = 35 * 86400
@@ -18,7 +18,7 @@ class Counter(NamedTuple):
     """What is counted together: one scope, one window, one zone; never a limit's name or position."""
 
     scope: str
-    window: WindowName
+    window: Window
     zone: ZoneInfo
 
     def __str__(self) -> str:
@@ -136,7 +136,7 @@ def parse_postings(text: str) -> tuple[list[str], list[Counter]]:
 def parse_counter(text: str) -> Counter:
     """Read a counter, as `str(Counter)` writes it."""
     scope, window, zone = text.split("|")
-    return Counter(scope, WindowName(window), ZoneInfo(zone))
+    return Counter(scope, parse_window(window), ZoneInfo(zone))
 
 
 def counter_of(limit: Limit) -> Counter | None:
@@ -151,7 +151,7 @@ def clock_key(prefix: str, limit: Limit) -> str:
     return f"{prefix}:g:{limit.scope}|{limit.window or 'second'}|{limit.own_mode or limit.mode}"
 
 
-def _expiry(window: WindowName, stop_us: int) -> int:
+def _expiry(window: Window, stop_us: int) -> int:
     """Give the second at which a counter may go; 0 is never."""
     if window is WindowName.TOTAL:
         return 0

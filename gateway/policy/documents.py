@@ -38,6 +38,7 @@ Positive = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 Hours = Annotated[float, Meta(gt=0, le=24 * 7)]  # the counters of minutes and hours live a day longer
 Fraction = Annotated[float, Meta(gt=0, le=1)]
+DayOfMonth = Annotated[int, Meta(ge=1, le=31)]
 Number = int | float
 Globs = Annotated[
     tuple[str, ...], Meta(description='models it may use, as globs such as "flux-*"; default every one')
@@ -62,6 +63,9 @@ class WindowedDocument(LimitDocument, frozen=True):
     """A limit that counts within calendar windows, and can therefore warn on the way up."""
 
     window: Annotated[WindowName | None, Meta(description="calendar window, in the tenant's time zone")] = None
+    month_starts: Annotated[
+        DayOfMonth | None, Meta(description="day on which a month begins; its last one, where it is shorter")
+    ] = None
     rolling: Annotated[str | None, Meta(description="not available yet; use window")] = None
     alert_at: Annotated[tuple[Fraction, ...], Meta(description="shares of the limit, such as [0.5, 0.8, 1.0]")] = ()
 

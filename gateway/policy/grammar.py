@@ -77,7 +77,9 @@ def _bounds(kind: Any) -> str:
 
 def _metas(kind: Any) -> Iterator[Meta]:
     if get_origin(kind) is Annotated:
-        yield from (each for each in get_args(kind)[1:] if isinstance(each, Meta))
+        inner, *more = get_args(kind)
+        yield from (each for each in more if isinstance(each, Meta))
+        yield from _metas(inner)
     elif get_origin(kind) in (Union, UnionType):
         for member in get_args(kind):
             yield from _metas(member)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from gateway.domain.limit import Guard, Limit, LimitKind, Mode
-from gateway.domain.window import WindowName
+from gateway.domain.window import MonthFrom, Window, WindowName
 from gateway.policy.documents import (
     AnyLimitDocument,
     BudgetDocument,
@@ -25,7 +25,7 @@ _SECOND_US = 1_000_000
 #: A rate's clock runs ahead of the present by at most the burst's drain time, and must stay exact in a double.
 _MOST_DRAIN_US = 2**52
 #: The fields that decide with which other limit one shares its counter.
-_COUNTED_BY = ("window", "rolling", "per_minute", "per_second", "mode")
+_COUNTED_BY = ("window", "month_starts", "rolling", "per_minute", "per_second", "mode")
 
 
 def compile_limits(
@@ -77,8 +77,18 @@ def _windowed(
     elif document.window is None:
         spot.report(f"is missing; use one of {', '.join(WindowName)}", "window")
     alerts = tuple(sorted(set(document.alert_at)))
-    name = document.id or f"{kind}-{document.window}"
-    return Limit(scope, name, kind, document.mode, amount, document.window, zone, alert_at=alerts)
+    window = _window(document, spot)
+    name = document.id or f"{kind}-{window}"
+    return Limit(scope, name, kind, document.mode, amount, window, zone, alert_at=alerts)
+
+
+def _window(document: WindowedDocument, spot: Spot) -> Window | None:
+    if document.month_starts is None or document.window is None:
+        return document.window
+    if document.window is not WindowName.MONTH:
+        spot.report(f'is for window = "month" and this one is {document.window}', "month_starts", of=("window",))
+    # A month that begins on the first is one, however it is written.
+    return MonthFrom(document.month_starts) if document.month_starts > 1 else document.window
 
 
 def _rate(document: RateDocument, scope: str, spot: Spot) -> Limit:
@@ -116,7 +126,7 @@ def _described(limit: Limit) -> str:
 
 
 def _fresh_id(limit: Limit) -> str:
-    return "-".join(filter(None, (limit.kind, limit.window, limit.mode)))
+    return "-".join(map(str, filter(None, (limit.kind, limit.window, limit.mode))))
 
 
 def compile_guards(documents: Sequence[GuardDocument], scope: str, owner: Spot, mode: Mode) -> tuple[Guard, ...]:

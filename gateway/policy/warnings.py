@@ -1,19 +1,19 @@
 """Warnings: what is valid in a policy, and yet surely not what its author meant."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from gateway.domain.limit import Limit, LimitKind, Mode
 from gateway.domain.money import format_usd
-from gateway.domain.window import MICROSECONDS, WindowName
+from gateway.domain.window import MICROSECONDS, MonthFrom, Window, WindowName
 from gateway.policy.folder import Entry
 from gateway.policy.policy import Policy, Principal, Tenant
 from gateway.policy.problems import Findings, Problem, Spot, suggestion
 from gateway.policy.rules import read_instant
 
 #: Into which longer windows a window fits whole; a week may lie in two months, and in two years.
-_LONGER = {
+_LONGER: Mapping[Window, Collection[Window]] = {
     WindowName.MINUTE: (WindowName.HOUR, WindowName.DAY, WindowName.WEEK, WindowName.MONTH, WindowName.YEAR),
     WindowName.HOUR: (WindowName.DAY, WindowName.WEEK, WindowName.MONTH, WindowName.YEAR),
     WindowName.DAY: (WindowName.WEEK, WindowName.MONTH, WindowName.YEAR),
@@ -107,9 +107,11 @@ def _tighter(limit: Limit, limits: Sequence[Limit]) -> Iterator[str]:
 def _fits_into(limit: Limit, other: Limit) -> bool:
     """Tell whether each window of a limit lies whole in one of the other's."""
     if limit.window is None or other.window is None or other.window is WindowName.TOTAL:
-        return limit.window is other.window or other.window is WindowName.TOTAL
+        return limit.window == other.window or other.window is WindowName.TOTAL
     same_zone = limit.zone is not None and other.zone is not None and limit.zone.key == other.zone.key
-    return same_zone and (limit.window is other.window or other.window in _LONGER.get(limit.window, ()))
+    if isinstance(other.window, MonthFrom):
+        return same_zone and limit.window in (WindowName.MINUTE, WindowName.HOUR, WindowName.DAY, other.window)
+    return same_zone and (limit.window == other.window or other.window in _LONGER.get(limit.window, ()))
 
 
 def _upstream_is_tighter(limit: Limit, tenant: Tenant) -> str | None:

@@ -5,17 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.window import WindowName, bounds
+from gateway.domain.window import MonthFrom, Window, WindowName, bounds, parse_window
 
 ZONES = sorted(available_timezones())
-CALENDAR = [name for name in WindowName if name is not WindowName.TOTAL]
+WINDOWS: list[Window] = [*WindowName, *map(MonthFrom, range(2, 32))]
+CALENDAR = [window for window in WINDOWS if window is not WindowName.TOTAL]
+TWO, FIFTEEN, LAST = MonthFrom(2), MonthFrom(15), MonthFrom(31)
 
 
 def us(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp()) * 1_000_000
 
 
-def shown(name: WindowName, zone: str, at: str) -> tuple[str, str]:
+def shown(name: Window, zone: str, at: str) -> tuple[str, str]:
     found = bounds(name, ZoneInfo(zone), us(at))
     start, stop = (datetime.fromtimestamp(t // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%MZ") for t in found)
     return start, stop
@@ -26,17 +28,23 @@ def shown(name: WindowName, zone: str, at: str) -> tuple[str, str]:
     st.sampled_from(ZONES),
     st.integers(us("1990-01-01T00:00Z"), us("2060-01-01T00:00Z")),
 )
-def test_a_window_contains_its_instant_and_the_next_begins_where_it_stops(
-    name: WindowName, zone: str, at: int
-) -> None:
+def test_a_window_contains_its_instant_and_the_next_begins_where_it_stops(name: Window, zone: str, at: int) -> None:
     here = bounds(name, ZoneInfo(zone), at)
     assert here.start_us <= at < here.stop_us
-    if name not in (
-        WindowName.MINUTE,
-        WindowName.HOUR,
-    ):  # these may be cut short where a zone shifts by half hours
-        assert bounds(name, ZoneInfo(zone), here.stop_us).start_us == here.stop_us
-        assert bounds(name, ZoneInfo(zone), here.start_us) == here
+    assert bounds(name, ZoneInfo(zone), here.stop_us).start_us == here.stop_us
+    for inside in (here.start_us, here.stop_us - 1):
+        assert bounds(name, ZoneInfo(zone), inside) == here
+
+
+@given(st.sampled_from(WINDOWS))
+def test_a_window_is_read_as_it_is_written(window: Window) -> None:
+    assert parse_window(str(window)) == window
+
+
+@pytest.mark.parametrize("text", ["", "months", "month-", "month-x", "day-2"])
+def test_what_is_no_window_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a valid WindowName|invalid literal"):
+        parse_window(text)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +57,37 @@ def test_a_window_contains_its_instant_and_the_next_begins_where_it_stops(
         (WindowName.YEAR, "Asia/Tokyo", "2026-12-31T15:00Z", "2026-12-31T15:00Z", "2027-12-31T15:00Z"),
         (WindowName.HOUR, "Asia/Kolkata", "2026-11-22T14:00Z", "2026-11-22T13:30Z", "2026-11-22T14:30Z"),
         (WindowName.MONTH, "UTC", "2028-02-29T10:00Z", "2028-02-01T00:00Z", "2028-03-01T00:00Z"),
+        # Years, and weeks of ISO 8601, which begin on Mondays and belong to two years.
+        (WindowName.YEAR, "UTC", "2028-12-31T23:59Z", "2028-01-01T00:00Z", "2029-01-01T00:00Z"),
+        (WindowName.WEEK, "UTC", "2027-01-03T23:59Z", "2026-12-28T00:00Z", "2027-01-04T00:00Z"),
+        (WindowName.WEEK, "Europe/Berlin", "2026-10-25T12:00Z", "2026-10-18T22:00Z", "2026-10-25T23:00Z"),
+        # Leap days and ends of months.
+        (WindowName.DAY, "UTC", "2028-02-29T10:00Z", "2028-02-29T00:00Z", "2028-03-01T00:00Z"),
+        (WindowName.MONTH, "UTC", "2100-02-28T10:00Z", "2100-02-01T00:00Z", "2100-03-01T00:00Z"),
+        (FIFTEEN, "UTC", "2026-11-14T23:59Z", "2026-10-15T00:00Z", "2026-11-15T00:00Z"),
+        (FIFTEEN, "UTC", "2026-11-15T00:00Z", "2026-11-15T00:00Z", "2026-12-15T00:00Z"),
+        (FIFTEEN, "UTC", "2027-01-01T00:00Z", "2026-12-15T00:00Z", "2027-01-15T00:00Z"),
+        (FIFTEEN, "Europe/Berlin", "2026-03-29T12:00Z", "2026-03-14T23:00Z", "2026-04-14T22:00Z"),
+        (TWO, "UTC", "2026-03-01T12:00Z", "2026-02-02T00:00Z", "2026-03-02T00:00Z"),
+        (LAST, "UTC", "2026-02-28T00:00Z", "2026-02-28T00:00Z", "2026-03-31T00:00Z"),
+        (LAST, "UTC", "2028-02-28T23:59Z", "2028-01-31T00:00Z", "2028-02-29T00:00Z"),
+        (LAST, "UTC", "2026-04-29T23:59Z", "2026-03-31T00:00Z", "2026-04-30T00:00Z"),
+        (LAST, "UTC", "2026-12-30T12:00Z", "2026-11-30T00:00Z", "2026-12-31T00:00Z"),
+        # Clocks that change by an hour: each of the two hours named 2:00 is one; where it is left out, there is none.
+        (WindowName.HOUR, "Europe/Berlin", "2026-10-25T00:59Z", "2026-10-25T00:00Z", "2026-10-25T01:00Z"),
+        (WindowName.HOUR, "Europe/Berlin", "2026-10-25T01:00Z", "2026-10-25T01:00Z", "2026-10-25T02:00Z"),
+        (WindowName.HOUR, "Europe/Berlin", "2026-03-29T01:30Z", "2026-03-29T01:00Z", "2026-03-29T02:00Z"),
+        # Clocks that change by half an hour: at 2:00 back to 1:30, and at 2:00 on to 2:30.
+        (WindowName.HOUR, "Australia/Lord_Howe", "2026-04-04T14:59Z", "2026-04-04T14:00Z", "2026-04-04T15:00Z"),
+        (WindowName.HOUR, "Australia/Lord_Howe", "2026-04-04T15:00Z", "2026-04-04T15:00Z", "2026-04-04T15:30Z"),
+        (WindowName.HOUR, "Australia/Lord_Howe", "2026-10-03T15:30Z", "2026-10-03T15:30Z", "2026-10-03T16:00Z"),
+        # A day that a zone left out, as Samoa did when it went to the other side of the date line.
+        (WindowName.DAY, "Pacific/Apia", "2011-12-30T09:59Z", "2011-12-29T10:00Z", "2011-12-30T10:00Z"),
+        (WindowName.DAY, "Pacific/Apia", "2011-12-30T10:00Z", "2011-12-30T10:00Z", "2011-12-31T10:00Z"),
         (WindowName.DAY, "America/Havana", "2026-03-08T12:00Z", "2026-03-08T05:00Z", "2026-03-09T04:00Z"),
     ],
 )
-def test_windows_follow_the_clock_on_the_wall(name: WindowName, zone: str, at: str, start: str, stop: str) -> None:
+def test_windows_follow_the_clock_on_the_wall(name: Window, zone: str, at: str, start: str, stop: str) -> None:
     assert shown(name, zone, at) == (start, stop)
 
 

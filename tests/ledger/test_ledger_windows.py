@@ -7,9 +7,10 @@ import pytest
 
 from gateway.domain.limit import Mode
 from gateway.domain.reservation import How
-from gateway.domain.window import WindowName, bounds
+from gateway.domain.window import MonthFrom, Window, WindowName, bounds
+from gateway.ledger.audit import Auditor
 from gateway.ledger.decisions import Admitted
-from ledger.bench import NOON_US, SCRIPTS, SECOND, WIDE, Bench, budget, count, nothing_changes, violated
+from ledger.bench import NOON_US, SCRIPTS, SECOND, UTC_ZONE, WIDE, Bench, budget, count, nothing_changes, violated
 
 DAY_US = 86400 * SECOND
 MIDNIGHT = NOON_US + DAY_US // 2
@@ -91,11 +92,13 @@ async def test_a_total_never_ends_nor_expires(bench: Bench) -> None:
         (ISTANBUL, WindowName.MONTH, (2050, 6, 30, 23, 59, 59), (2050, 7, 1, 0, 0, 0)),
         (KATHMANDU, WindowName.HOUR, (2050, 6, 30, 11, 59, 59), (2050, 6, 30, 12, 0, 0)),
         (BERLIN, WindowName.WEEK, (2050, 7, 3, 23, 59, 59), (2050, 7, 4, 0, 0, 0)),
+        (BERLIN, MonthFrom(15), (2050, 2, 14, 23, 59, 59), (2050, 2, 15, 0, 0, 0)),
+        (BERLIN, MonthFrom(31), (2050, 2, 27, 23, 59, 59), (2050, 2, 28, 0, 0, 0)),
         (BERLIN, WindowName.YEAR, (2050, 12, 31, 23, 59, 59), (2051, 1, 1, 0, 0, 0)),
     ],
 )
 async def test_a_window_begins_by_the_calendar_of_the_tenant(
-    bench: Bench, zone: ZoneInfo, window: WindowName, last: tuple[int, ...], first: tuple[int, ...]
+    bench: Bench, zone: ZoneInfo, window: Window, last: tuple[int, ...], first: tuple[int, ...]
 ) -> None:
     postings = bench.postings(budget(10, window=window, zone=zone))
     for moment in (last, first):
@@ -114,6 +117,17 @@ async def test_a_day_of_25_hours_is_one_day(bench: Bench) -> None:
     assert violated(await bench.reserve(postings, 1))
     await bench.at(start + 25 * 3600 * SECOND)
     assert isinstance(await bench.reserve(postings, 10), Admitted)
+
+
+async def test_months_that_begin_on_different_days_are_counted_apart_and_audited(bench: Bench) -> None:
+    plain, other = budget(100, window=WindowName.MONTH), budget(100, window=MonthFrom(31), mode=Mode.SHADOW)
+    postings = bench.postings(plain, other)
+    await bench.at(instant(UTC_ZONE, 2050, 3, 30, 12))
+    await bench.settled(postings, 10)
+    await bench.at(instant(UTC_ZONE, 2050, 3, 31, 12))
+    assert [use.used for use in (await bench.reserve(postings, 5)).uses] == [10, 0]
+    report = await Auditor(bench.store, SCRIPTS, bench.account).verify()
+    assert (report.faults, report.counters) == ([], 3)
 
 
 async def test_the_same_window_in_two_zones_is_counted_apart(bench: Bench) -> None:

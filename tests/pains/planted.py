@@ -78,8 +78,8 @@ BUGS = (
     Bug(6, "every window begins by UTC",
         "tests/ledger/test_hours.py::test_a_daily_budget_of_a_policy_file_begins_anew_at_midnight_of_its_tenant_and_at_no"
         "_other_hour",
-        (Edit("gateway/domain/window.py", "    today = datetime.fromtimestamp",
-              '    zone = ZoneInfo("UTC")\n    today = datetime.fromtimestamp'),)),
+        (Edit("gateway/domain/window.py", "    at_s = at_us // MICROSECONDS\n",
+              '    at_s, zone = at_us // MICROSECONDS, ZoneInfo("UTC")\n'),)),
     Bug(7, "the number of images is not multiplied",
         "tests/pains/test_media_prices.py::test_every_size_and_number_of_images_is_held_settled_and_billed_at_the_same"
         "_amount",

@@ -4,7 +4,7 @@ import pytest
 from policy_texts import Load
 
 from gateway.domain.limit import Guard, Limit, LimitKind, Mode
-from gateway.domain.window import WindowName
+from gateway.domain.window import MonthFrom, WindowName
 from gateway.policy import Policy
 
 BUDGET = 'kind = "budget"\nwindow = "day"\nusd = "5.00"\n'
@@ -46,6 +46,14 @@ def test_a_budget_counts_units_in_the_zone_of_its_tenant(load: Load) -> None:
         berlin,
         alert_at=(0.5, 1.0),
     )
+
+
+def test_a_month_may_begin_on_another_day(load: Load) -> None:
+    month = 'kind = "count"\nwindow = "month"\nmax = 5\n'
+    limits = tenant(month) + "[[tenant.limit]]\n" + month + "month_starts = 15\n"
+    plain, from_fifteenth = load(limits).tenants["acme"].limits
+    assert (plain.id, plain.window) == ("count-month", WindowName.MONTH)
+    assert (from_fifteenth.id, from_fifteenth.window) == ("count-month-15", MonthFrom(15))
 
 
 @pytest.mark.parametrize("window", list(WindowName))

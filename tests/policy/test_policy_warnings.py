@@ -105,6 +105,10 @@ def test_a_grant_that_is_over_is_told(tmp_path: Path) -> None:
     [
         (limit("budget", window="day", usd="100.01"), "limit 'budget-month' of account/up is 100.00 USD per month"),
         (limit("budget", window="total", usd="1") + limit("budget", window="week", usd="2"), "1.00 USD per total"),
+        (
+            limit("count", window="day", max=9) + limit("count", window="month", month_starts=15, max=8),
+            "limit 'count-month-15' of tenant/a is 8 per month-15",
+        ),
         (limit("count", window="minute", max=9) + limit("count", window="hour", max=8), "8 per hour"),
         (limit("concurrency", max=11), "the upstream keys of account 'up' take 10 predictions at once"),
         (limit("rate", per_minute=101, burst=100), "the upstream keys of account 'up' take 100 creates a minute"),
@@ -131,6 +135,7 @@ def test_a_limit_that_another_forestalls_is_told(text: str, reason: str, tmp_pat
         'timezone = "Europe/Berlin"\n' + limit("budget", window="day", usd="150.00"),  # and this day too
         limit("budget", window="year", usd="500.00"),
         limit("count", window="day", max=10**6),
+        limit("count", window="month", max=9) + limit("count", window="month", month_starts=15, max=8),
         limit("count", window="hour", max=9)
         + limit("count", window="day", max=5, id="n")
         + '[[tenant.grant]]\nlimit = "n"\nmax = 4\nfrom = 2027-01-01\nuntil = 2027-02-01\nreason = "r"\n',

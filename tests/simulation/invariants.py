@@ -56,7 +56,7 @@ class Witness:
         known = first.state if first else ""
         known = known or ("released" if ref.graves.get(req["id"], 0) > at else "")
         if late or known:
-            check("life", late or (what, rest[0].decode()) == ("known", known), req["id"], "is", known, "got", what)
+            check("life", late or [what, *rest[:1]] == ["known", known.encode()], req["id"], "is", known, "got", what)
             return None
         if self._idempotent(req, what, rest):
             return None

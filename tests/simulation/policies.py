@@ -19,7 +19,11 @@ SECRETS = {(tenant, key): f"secret-of-{tenant}-{key}" for tenant in TENANTS for 
 KEYS = ("first", "second")
 IN_DOUBT_HOURS = 0.12
 _ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
-_WINDOWS = ("minute", "hour", "day", "week", "month", "year", "total")
+#: Windows by the names that limits get of them, as a file states them.
+_WINDOWS: dict[str, dict[str, Any]] = {
+    **{name: {"window": name} for name in ("minute", "hour", "day", "week", "month", "year", "total")},
+    **{f"month-{day}": {"window": "month", "month_starts": day} for day in (2, 15, 31)},
+}
 
 
 @dataclass
@@ -65,15 +69,16 @@ class Policies:
 
     def _limits(self, table: str, size: float) -> Iterable[str]:
         chance, named = self.chaos.random, []
-        for window in _WINDOWS:
+        for window, fields in _WINDOWS.items():
             mode = chance.choice(("enforce", "enforce", "enforce", "shadow"))
-            if chance.random() < 0.12:
+            more = {"mode": mode, "alert_at": self._alerts(), **fields}
+            if chance.random() < 0.09:
                 usd = f"{chance.choice((0.1, 0.5, 1.0, 2.0, 5.0)) * size:.2f}"
-                yield from _table(table, kind="budget", window=window, usd=usd, mode=mode, alert_at=self._alerts())
+                yield from _table(table, kind="budget", usd=usd, **more)
                 named.append(f"budget-{window}")
-            if chance.random() < 0.08:
+            if chance.random() < 0.06:
                 most = int(chance.choice((3, 10, 40, 100)) * size)
-                yield from _table(table, kind="count", window=window, max=most, mode=mode, alert_at=self._alerts())
+                yield from _table(table, kind="count", max=most, **more)
                 named.append(f"count-{window}")
         if chance.random() < 0.25:
             rate = {chance.choice(("per_minute", "per_second")): chance.choice((6, 20, 60))}
