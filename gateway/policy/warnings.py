@@ -11,6 +11,7 @@ from gateway.policy.folder import Entry
 from gateway.policy.policy import Policy, Principal, Tenant
 from gateway.policy.problems import Findings, Problem, Spot, suggestion
 from gateway.policy.rules import read_instant
+from gateway.pricing import DERIVED
 
 #: Into which longer windows a window fits whole; a week may lie in two months, and in two years.
 _LONGER: Mapping[Window, Collection[Window]] = {
@@ -57,13 +58,14 @@ def _check_models(tenant: Tenant, entry: Entry, policy: Policy, spot: Spot) -> N
 
 
 def _check_guards(tenant: Tenant, entry: Entry, policy: Policy, spot: Spot) -> None:
-    """Tell of a parameter that no model names, where one is so like it that it was surely meant."""
-    known = {name for model in policy.models.values() if tenant.allows(model.slug) for name in model.input}
+    """Tell of a parameter or quantity that no model has, where one is so like it that it was surely meant."""
+    models = [model for model in policy.models.values() if tenant.allows(model.slug)]
+    known = DERIVED.union(*(model.input for model in models), *(model.quantity for model in models))
     for position, guard in enumerate(entry.raw.get("guard", ())):
         near = suggestion(guard["parameter"], known)
-        if near and guard["parameter"] not in known | {"megapixels", "total_megapixels", "images"}:
+        if near and guard["parameter"] not in known:
             at = spot.entry("guard", position, guard["parameter"])
-            at.report(f"no model that the tenant may use has a parameter of that name{near}", "parameter")
+            at.report(f"no model that the tenant may use has a parameter or quantity of that name{near}", "parameter")
 
 
 def _check_expiry(principal: Principal, now_us: int, spot: Spot) -> None:

@@ -1,16 +1,18 @@
 """Prices: a model's rule and a request's input give a quote, in integers, without I/O.
 
-The path: `validate` refuses an input that the schema forbids, `quote` prices what is left. A rule (`kinds/`, one
-file each) answers with a `Bill`; the quote is that bill with the model's name on it.
+The path: `validate` refuses an input that the schema forbids, `quote` prices what is left. Quantities (`quantities/`,
+one file each) measure what the request asks for, as it should be and at the most; a rule (`kinds/`, likewise)
+multiplies them and answers with a `Bill`; the quote is that bill with the model's name on it.
 """
 
 from gateway.pricing.bill import Line
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model, validate
 from gateway.pricing.parameter import Parameter
-from gateway.pricing.quoting import Quote, price_rule, quote, unpriced_quote
+from gateway.pricing.quoting import DERIVED, Quote, price_rule, quote, unpriced_quote
 
 __all__ = [
+    "DERIVED",
     "Line",
     "Model",
     "Parameter",

@@ -12,6 +12,8 @@ from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model
 from gateway.pricing.number import Number, show_number
 
+#: Names of quantities that a quote may have beside those that the model's file defines.
+DERIVED = frozenset({"images", "pixels", "megapixels", "total_megapixels", "total_pixels"})
 _MEGAPIXEL = 1_000_000
 
 

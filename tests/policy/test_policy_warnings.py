@@ -63,12 +63,11 @@ def test_lists_of_a_chain_that_leave_nothing_are_told(tmp_path: Path) -> None:
 
 
 def test_a_guard_on_a_slip_of_a_parameter_is_told(tmp_path: Path) -> None:
-    guards = "".join(
-        f'[[tenant.guard]]\nparameter = "{name}"\nmax = 1\n' for name in ("num_image", "megapixels", "xyz")
-    )
+    names = ("num_image", "megapixels", "total_pixels", "xyz")
+    guards = "".join(f'[[tenant.guard]]\nparameter = "{name}"\nmax = 1\n' for name in names)
     assert warnings(tmp_path, guards) == [
-        '4:13: tenant "a", guard "num_image", field parameter: no model that the tenant may use has a parameter of '
-        "that name (did you mean 'num_images'?)"
+        '4:13: tenant "a", guard "num_image", field parameter: no model that the tenant may use has a parameter or '
+        "quantity of that name (did you mean 'num_images'?)"
     ]
 
 
