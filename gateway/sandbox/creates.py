@@ -71,9 +71,10 @@ class Creates:
         body = parse(raw)
         model = self._model(body.model, sync=sync)
         check_input(model, body.input)
-        self._check_balance(model.price(body.input))
+        price = model.cost(body.input, self._simulation.chance)
+        self._check_balance(price)
         self._check_in_flight(credential.key, now)
-        prediction = self._begin(request, credential, body, model, now, sync=sync)
+        prediction = self._begin(request, credential, body, model, price, now, sync=sync)
         return await self._result(prediction) if sync else self._created(prediction)
 
     def _check_rate(self, key: str, now: float) -> None:
@@ -110,6 +111,7 @@ class Creates:
         credential: Credential,
         body: CreateBody,
         model: Model,
+        price: Decimal,
         now: float,
         *,
         sync: bool,
@@ -121,7 +123,7 @@ class Creates:
             auth_header=credential.header,
             model=model,
             input=body.input,
-            price=model.price(body.input),
+            price=price,
             base_url=str(request.base_url).rstrip("/"),
             created_at=now,
             ends_at=now + self._simulation.config.seconds,

@@ -1,6 +1,7 @@
 """The state of one sandbox: every part that its endpoints share."""
 
 from collections import Counter
+from random import Random
 
 from starlette.requests import Request
 
@@ -41,6 +42,8 @@ class Simulation:
         self.models = models()
         self.seen = Seen()
         self.faults = Faults(config)
+        self.chance = Random(config.seed)
+        """Decides what only a run decides, such as how long its output becomes."""
         self.rate = RateLog(config.creates_per_minute)
         self.predictions = Predictions(lambda: self.faults.next_name("costs"), Memory(config.state), self.models)
 

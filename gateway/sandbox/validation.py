@@ -6,7 +6,14 @@ from urllib.parse import urlsplit
 
 from gateway.sandbox.catalogue import Schema
 
-_TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
 
 
 def problems(schema: Schema, given: Mapping[str, object]) -> list[str]:
@@ -21,14 +28,16 @@ def problems(schema: Schema, given: Mapping[str, object]) -> list[str]:
 
 
 def _value_problems(name: str, schema: Mapping[str, object], value: object) -> Iterator[str]:
-    kind = str(schema["type"])
-    if not _has_type(value, kind):
-        yield f"{name} must be of type {kind}"
+    kinds = _kinds(schema)
+    if not any(_has_type(value, kind) for kind in kinds):
+        yield f"{name} must be of type {' or '.join(kinds)}"
     elif "enum" in schema and value not in _sequence(schema["enum"]):
         yield f"{name} must be one of {', '.join(map(str, _sequence(schema['enum'])))}"
-    elif isinstance(value, int):
+    elif isinstance(value, int | float):
         yield from _bounds(name, schema, value, "minimum", "maximum")
-    elif isinstance(value, list):
+    elif isinstance(value, str):
+        yield from _bounds(f"the length of {name}", schema, len(value), "minLength", "maxLength")
+    elif isinstance(value, list) and "items" in schema:
         yield from _bounds(f"the number of {name}", schema, len(value), "minItems", "maxItems")
         yield from _item_problems(name, schema, value)
 
@@ -38,7 +47,12 @@ def _item_problems(name: str, schema: Mapping[str, object], value: list[object])
         yield from _value_problems(f"{name}[{place}]", _mapping(schema["items"]), item)
 
 
-def _bounds(name: str, schema: Mapping[str, object], number: int, least: str, most: str) -> Iterator[str]:
+def _kinds(schema: Mapping[str, object]) -> list[str]:
+    kinds = schema["type"]
+    return [kinds] if isinstance(kinds, str) else [str(kind) for kind in _sequence(kinds)]
+
+
+def _bounds(name: str, schema: Mapping[str, object], number: float, least: str, most: str) -> Iterator[str]:
     low, high = schema.get(least), schema.get(most)
     if isinstance(low, int) and number < low:
         yield f"{name} must be at least {low}"

@@ -58,7 +58,7 @@ def test_a_draft_of_upstreams_schema_passes_check_and_is_refused_until_it_is_con
     status, out, err = run(*asked)
     assert (status, "estimate 0.04 USD" in out) == (0, True), err
     status, _, err = run("quote", "nano-banana", "--input", '{"num_images": 9, "prompt": "x"}')
-    assert (status, "num_images must be an integer from 1 to 4" in err) == (1, True)
+    assert (status, "num_images must be one of 1, 2, 3, 4" in err) == (1, True)
 
 
 def test_nothing_is_drafted_of_what_upstream_does_not_know_or_the_policies_have(

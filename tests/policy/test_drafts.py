@@ -119,6 +119,10 @@ def test_a_schema_becomes_parameters_as_far_as_the_grammar_goes() -> None:
         "max": 9,
     }
     assert drafted({"enum": ["a", None], "type": ["string", "null"]}) == {"type": "string", "one_of": ["a"]}
+    assert drafted({"type": ["integer", "string"], "enum": [5, "5"]}) == {
+        "type": ["integer", "string"],
+        "one_of": [5, "5"],
+    }
     assert drafted({"anyOf": [{"type": "number", "minimum": 0}, {"type": "null"}], "default": None}) == {
         "type": "number",
         "min": 0,
@@ -136,7 +140,8 @@ def test_a_schema_becomes_parameters_as_far_as_the_grammar_goes() -> None:
     [
         ({}, {}, "type"),
         ({"type": "file"}, {}, "type"),
-        ({"type": ["string", "integer"]}, {}, "type"),
+        ({"type": ["string", "file"]}, {}, "type"),
+        ({"type": ["string", "integer"], "minimum": 1}, {"type": ["string", "integer"]}, "min is left out"),
         ({"$ref": "#/definitions/x"}, {}, "type"),
         ({"type": "integer", "default": "many"}, {"type": "integer"}, "default is left out"),
         ({"type": "boolean", "minimum": 1}, {"type": "boolean"}, "min is left out"),

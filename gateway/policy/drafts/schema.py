@@ -60,10 +60,12 @@ def _alternative(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema
 
 
-def _type(schema: Mapping[str, Any]) -> str | None:
+def _type(schema: Mapping[str, Any]) -> str | list[str] | None:
     kinds = _listed(schema, "type") or [schema.get("type")]
     named = [kind for kind in kinds if kind != "null"]
-    return named[0] if len(named) == 1 and named[0] in _TYPES else None
+    if not named or any(kind not in _TYPES for kind in named):
+        return None
+    return named[0] if len(named) == 1 else named
 
 
 def _listed(schema: Mapping[str, Any], word: str) -> list[Any]:
@@ -71,7 +73,7 @@ def _listed(schema: Mapping[str, Any], word: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _rest(schema: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def _rest(schema: Mapping[str, Any], kind: str | list[str]) -> dict[str, Any]:
     default = schema.get("default")
     fields: dict[str, Any] = {
         "default": default if _sayable(default) else None,
