@@ -39,6 +39,9 @@ class AccountLedger(Protocol):
         ...
 
 
+_NOTHING = Quote("", "", 0, 0, (), (), {})
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A create that may be sent: the id of its reservation, by which upstream key it goes, and until when.
@@ -123,11 +126,18 @@ class Admission:
 
     async def usage(self, principal: Principal) -> list[dict[str, object]]:
         """Give the present use of every limit that the tenant may see. Raises LedgerUnavailable."""
-        nothing = Quote("", "", 0, 0, (), (), {})
-        decision = await self._ask(principal, self._order(principal, nothing, 0, 0, None, dry=True))
+        decision = await self._ask(principal, self._order(principal, _NOTHING, 0, 0, None, dry=True))
         if not isinstance(decision, Admitted | OverLimit | Busy):
             return []
         return [usage_json(use, decision.at_us) for use in decision.uses if visible(use.limit)]
+
+    async def is_open(self, principal: Principal, idempotency: tuple[str, str] | None = None) -> bool:
+        """Tell whether a create that costs nothing would be sent now: it is within every limit, and no repeat.
+
+        Writes nothing. Raises LedgerUnavailable.
+        """
+        order = self._order(principal, _NOTHING, 0, 0, idempotency, dry=True)
+        return isinstance(await self._ask(principal, order), Admitted)
 
     def _order(
         self,

@@ -1,5 +1,7 @@
 """Price: what a create would cost this tenant, or why it may not be asked for."""
 
+from collections.abc import Sequence
+
 from gateway.admission.guards import check_guards
 from gateway.admission.reading import CreateBody
 from gateway.domain.errors import Code, Refused
@@ -7,8 +9,10 @@ from gateway.policy import Policy, Tenant
 from gateway.pricing import Quote, price_rule, quote, unpriced_quote, validate
 
 
-def price(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
+def price(policy: Policy, tenant: Tenant, body: CreateBody, sources: Sequence[int | None] = ()) -> Quote:
     """Quote a create, in the order of the refusals: the tenant's list, the price, the schema, the guards.
+
+    `sources` are the pixels of its input images, where somebody has looked.
 
     Raises Refused: `model_not_allowed`, `model_unpriced`, `invalid_input`, `parameter_not_allowed`.
     """
@@ -18,17 +22,17 @@ def price(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
             f"the model {body.model[:80]!r} is not in the list of tenant {tenant.id!r}; ask whoever keeps its policy",
             extra={"model": body.model[:200]},
         )
-    quoted = _quote(policy, tenant, body)
+    quoted = _quote(policy, tenant, body, sources)
     check_guards(tenant.guards, body.input, policy.models.get(body.model), quoted)
     return quoted
 
 
-def _quote(policy: Policy, tenant: Tenant, body: CreateBody) -> Quote:
+def _quote(policy: Policy, tenant: Tenant, body: CreateBody, sources: Sequence[int | None]) -> Quote:
     model = policy.models.get(body.model)
     if model is not None and (model.price is not None or not model.price_confirmed):
         price_rule(model)  # refuses a draft before the input is looked at
         validate(model, body.input)
-        return quote(model, body.input)
+        return quote(model, body.input, sources)
     if tenant.account.unpriced is None:
         raise Refused(
             Code.MODEL_UNPRICED,

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Mapping
 
 from gateway.admission.admission import Admission
+from gateway.admission.probing import Probe
 from gateway.alerting.teller import Teller
 from gateway.domain.address import Addresses
 from gateway.domain.secret import Secret
@@ -58,6 +59,7 @@ class Assembly:
         upstream_secret: str | None = None,
         public_url: str | None = None,
         private_destinations: Collection[str] = (),
+        probe: Probe | None = None,
     ) -> None:
         self.app = AppInForce()
         self.recorder = Recorder()
@@ -69,6 +71,7 @@ class Assembly:
         self._upstream_secret = upstream_secret
         self._addresses = Addresses(secret, public_url)
         self._private_destinations = private_destinations
+        self._probe = probe
         self._scripts = load_scripts()
         self._owners = Owners()
         self._ledgers: dict[str, Ledger] = {}
@@ -94,6 +97,7 @@ class Assembly:
             _wall_clock_us,
             self._addresses,
             self._private_destinations,
+            self._probe,
         )
         self.app.put(GatewayApp(parts))
         self._act()

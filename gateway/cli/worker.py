@@ -23,6 +23,7 @@ from gateway.server.serving import serve_app
 from gateway.telemetry import Telemetry
 from gateway.upstream.client import HttpxUpstream
 from gateway.upstream.guarded import PublicTransport
+from gateway.upstream.probe import ImageProbe
 
 log = logging.getLogger("gateway.worker")
 
@@ -73,6 +74,8 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
         tenants_client = HttpxUpstream(PublicTransport(config.private_destinations))
         stack.push_async_callback(client.aclose)
         stack.push_async_callback(tenants_client.aclose)
+        probe = ImageProbe(tenants_client, telemetry)
+        stack.callback(probe.close)
         assembly = Assembly(
             store,
             client,
@@ -83,6 +86,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             upstream_secret=config.upstream_secret,
             public_url=config.public_url,
             private_destinations=config.private_destinations,
+            probe=probe,
         )
         policy = read_policy(folder, config.demo_key)
         assembly.adopt(policy)

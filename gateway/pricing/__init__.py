@@ -9,7 +9,7 @@ from gateway.pricing.bill import Line
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model, validate
 from gateway.pricing.parameter import Parameter
-from gateway.pricing.quoting import DERIVED, Quote, price_rule, quote, unpriced_quote
+from gateway.pricing.quoting import DERIVED, Quote, images_wanted, price_rule, quote, unpriced_quote
 
 __all__ = [
     "DERIVED",
@@ -18,6 +18,7 @@ __all__ = [
     "Parameter",
     "PriceRule",
     "Quote",
+    "images_wanted",
     "price_rule",
     "quote",
     "unpriced_quote",

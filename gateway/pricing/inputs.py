@@ -23,12 +23,14 @@ class Inputs:
 
     The schema need not name a parameter that the price depends on, so nothing here trusts what `validate` saw.
     `sources` are the pixels of the input images where somebody has looked, in their order; None where nobody could.
+    `images` is the parameter whose images the price asks for, once it has asked.
     """
 
     schema: Mapping[str, Parameter]
     input: Mapping[str, Any]
     definitions: Mapping[str, Measurable] = field(default_factory=dict)
     sources: Sequence[int | None] = ()
+    images: str | None = None
     _measured: dict[str, Measure] = field(default_factory=dict)
 
     def measure(self, name: str) -> Measure:
@@ -36,6 +38,11 @@ class Inputs:
         if (measured := self._measured.get(name)) is None:
             measured = self._measured[name] = self.definitions[name].measure(self, name)
         return measured
+
+    def seen(self, name: str) -> Sequence[int | None]:
+        """Give the pixels of a parameter's images, as far as somebody has looked, and note that they are wanted."""
+        self.images = name
+        return self.sources
 
     def default(self, name: str) -> Any:
         """Give the schema's default of a parameter, None if there is none."""

@@ -66,6 +66,18 @@ def quote(model: Model, input: Mapping[str, Any], sources: Sequence[int | None] 
     return _quote(model.slug, model.price_version, bill, _quantities(model, inputs, bill))
 
 
+def images_wanted(model: Model, input: Mapping[str, Any]) -> list[str]:
+    """Give the addresses of the input images whose sizes would tell the price of a request better; mostly none.
+
+    Raises Refused as `quote` does.
+    """
+    inputs = Inputs(model.input, input, model.quantity)
+    _quantities(model, inputs, price_rule(model).bill(inputs))
+    found = inputs.value(inputs.images) if inputs.images else None
+    images = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+    return [image if isinstance(image, str) else "" for image in images]
+
+
 def unpriced_quote(slug: str, hold: int, model: Model | None, input: Mapping[str, Any]) -> Quote:
     """Quote a model without a price at the account's amount for such (units of 1e-8 USD).
 

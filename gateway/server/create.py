@@ -7,7 +7,7 @@ import logging
 from typing import NamedTuple
 
 from gateway.admission.admission import Ticket
-from gateway.admission.price import price
+from gateway.admission.probing import price_seen
 from gateway.admission.reading import CreateBody, read_create
 from gateway.admission.shadow import shadow_refusals
 from gateway.admission.webhooks import read_webhook, with_address
@@ -86,16 +86,19 @@ class _Create:
     async def carry(self) -> Reply:
         """Price, reserve, forward and record. Raises Refused or LedgerUnavailable."""
         policy, tenant = self._parts.policy, self._principal.tenant
-        quote = price(policy, tenant, self._body)
+        admission, idempotency = self._parts.admission, self._idempotency()
+        quote = await price_seen(
+            policy, tenant, self._body, self._parts.probe, lambda: admission.is_open(self._principal, idempotency)
+        )
         webhook = self._webhook()
-        ticket = await self._parts.admission.reserve(
+        ticket = await admission.reserve(
             self._principal,
             quote,
             slot_s=max(self._model.max_run_seconds, RUN_SECONDS if self._run else 0),
             answer_s=self._answer_s,
             input_digest=digest_input(self._body.input),
             shadows=shadow_refusals(policy, tenant, self._body, quote),
-            idempotency=self._idempotency(),
+            idempotency=idempotency,
             webhook=webhook,
         )
         if isinstance(ticket, Answered):

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admission.price import price
+from gateway.admission.probing import price_seen
 from gateway.admission.reading import read_create
 from gateway.domain.errors import Code, Refused
 from gateway.domain.instants import instant
@@ -44,8 +44,11 @@ class OwnRoutes:
         """Price a create and tell whether it would be admitted now, by the code that would hold it."""
         principal = self._parts.authenticate(request.scope)
         body = read_create(await read_body(request.scope, request.receive))
-        quoted = price(self._parts.policy, principal.tenant, body)
-        would, by = await self._parts.admission.would_admit(principal, quoted)
+        admission = self._parts.admission
+        quoted = await price_seen(
+            self._parts.policy, principal.tenant, body, self._parts.probe, lambda: admission.is_open(principal)
+        )
+        would, by = await admission.would_admit(principal, quoted)
         return json_response(quoted.as_json() | {"admission": {"would_admit": would, "refused_by": by}})
 
     async def usage(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from gateway.admission.admission import Admission
+from gateway.admission.probing import Probe
 from gateway.domain.address import Addresses
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.views import Views
@@ -35,7 +36,8 @@ class Parts:
     """Everything a route needs; `wall_clock_us` is used for the expiry of keys and nothing else.
 
     `accounts` are those of the policy, and those that left it with predictions to be settled.
-    `private_destinations` are host:port that tenants' addresses may lead to though they are not public.
+    `private_destinations` are host:port that tenants' addresses may lead to though they are not public. `probe` looks
+    at input images.
     """
 
     policy: Policy
@@ -47,6 +49,7 @@ class Parts:
     wall_clock_us: Callable[[], int]
     addresses: Addresses
     private_destinations: Collection[str] = ()
+    probe: Probe | None = None
 
     def authenticate(self, scope: Scope) -> Principal:
         """Find whose key a request carries, and note it for the log. Raises Refused (`invalid_key`)."""

@@ -113,7 +113,7 @@ def test_a_name_may_mean_another_frame_here() -> None:
 
 
 def test_a_size_follows_the_default_of_the_schema_or_with_the_input_image_the_most() -> None:
-    schema = '[input.image_size]\ntype = "string"\ndefault = "square"\n'
+    schema = '[input.image_size]\ntype = "string"\ndefault = "square"\n[input.image_urls]\ntype = "array"\n'
     size = '[quantity.pixels]\nkind = "size"\nmax_pixels = 4_000_000\n'
     assert pixels(written(schema, size)) == (262_144, 262_144)
     assert pixels(written(schema, size, "follows_input = true")) == (262_144, 4_000_000)

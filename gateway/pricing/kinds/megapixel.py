@@ -47,7 +47,12 @@ class Megapixel(Rule, frozen=True, tag="megapixel"):
     @cached_property
     def _size(self) -> Size:
         most = self.max_megapixels * self.megapixel_pixels
-        return Size(parameter=self.size_parameter, max_pixels=most, follows_input=True)
+        return Size(
+            parameter=self.size_parameter,
+            max_pixels=most,
+            follows_input=True,
+            inputs_parameter=self.inputs_parameter,
+        )
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -78,7 +83,7 @@ class Megapixel(Rule, frozen=True, tag="megapixel"):
     def _sources(self, inputs: Inputs) -> Measure:
         """Add up the megapixels of the input images."""
         count = inputs.length(self.inputs_parameter)
-        seen = [self._begun(pixels) for pixels in inputs.sources[:count] if pixels]
+        seen = [self._begun(pixels) for pixels in inputs.seen(self.inputs_parameter)[:count] if pixels]
         unseen = count - len(seen)
         if not unseen:
             return Measure.exactly(sum(seen))

@@ -11,21 +11,23 @@ from gateway.pricing.size import show_pixels, size_pixels
 class Size(QuantityRule, frozen=True, kw_only=True, tag="size"):
     """A preset, "WxH", {width, height} or a resolution; a size that is not stated ("auto") is held at `max_pixels`.
 
-    With `follows_input` a request without a size is estimated by the schema's default and held at the most, since
-    upstream says that it follows the input image then; or at what somebody saw that image to have.
+    With `follows_input` a size that is not stated is that of the largest image of `inputs_parameter`, where somebody
+    has looked, scaled down to `max_pixels`. A request without a size is estimated by the schema's default and held at
+    that of the image, since upstream says both.
     """
 
     parameter: str = "image_size"
     max_pixels: int
     follows_input: bool = False
+    inputs_parameter: str = "image_urls"
 
     def __post_init__(self) -> None:
         at_least_one("max_pixels", self.max_pixels)
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The one parameter."""
-        return (self.parameter,)
+        """The one parameter, and that of the images where they count."""
+        return (self.parameter, self.inputs_parameter) if self.follows_input else (self.parameter,)
 
     def measure(self, inputs: Inputs, _name: str, /) -> Measure:
         """Raises Refused for a size that is stated but cannot be read."""
@@ -34,14 +36,14 @@ class Size(QuantityRule, frozen=True, kw_only=True, tag="size"):
             return self._absent(inputs)
         pixels = size_pixels(value, self.parameter)
         if pixels is None:
-            return self._unknown(f"{self.parameter} {shown(value)} states no size")
+            return self._unstated(inputs, f"{self.parameter} {shown(value)} states no size")
         return Measure.exactly(pixels)
 
     def _absent(self, inputs: Inputs) -> Measure:
         default = inputs.default(self.parameter)
         pixels = None if default is None else size_pixels(default, self.parameter)
         if pixels is None:
-            return self._unknown(f"{self.parameter} is not given")
+            return self._unstated(inputs, f"{self.parameter} is not given")
         if not self.follows_input:
             return Measure.exactly(pixels)
         seen = self._seen(inputs)
@@ -52,12 +54,17 @@ class Size(QuantityRule, frozen=True, kw_only=True, tag="size"):
 
     def _seen(self, inputs: Inputs) -> int | None:
         """Give the size of the largest input image, scaled down to the most; None where one is unknown."""
-        known = [pixels for pixels in inputs.sources if pixels]
-        if not known or len(known) < len(inputs.sources):
+        seen = inputs.seen(self.inputs_parameter)
+        known = [pixels for pixels in seen if pixels]
+        if not known or len(known) < len(seen):
             return None
         return min(self.max_pixels, max(known))
 
-    def _unknown(self, reason: str) -> Measure:
+    def _unstated(self, inputs: Inputs, reason: str) -> Measure:
+        seen = self._seen(inputs) if self.follows_input else None
+        if seen is not None:
+            text = f"{reason}: taken as {show_pixels(seen)}, as large as the input image"
+            return Measure.between(seen, seen, text)
         most = self.max_pixels
         text = f"{reason}: estimated and held at {show_pixels(most)}, the most it can be"
         return Measure.between(most, most, text)
