@@ -66,7 +66,7 @@ def images() -> Iterator[Images]:
 @pytest.fixture(scope="module")
 def policies() -> Policies:
     policies = Policies()
-    policies.model = policies.model.replace('slug = "flux', 'probe = true\nslug = "flux')
+    policies.model = policies.model.replace("probe = false", "probe = true")
     policies.account()
     policies.tenant("acme", budget("1.00"))
     policies.tenant("slow", budget("1.00"), limit("rate", per_minute=1))
