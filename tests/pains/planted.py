@@ -102,7 +102,7 @@ BUGS = (
         (Edit(f"{_SCRIPTS}/common.lua", "  free_slots(id, r)\n", ""),)),
     Bug(12, "the store is waited for without a bound",
         f"{_STORE}::test_with_the_store_down_creates_are_refused_polls_go_on_and_it_recovers_by_itself",
-        (Edit("gateway/ledger/store.py", "COMMAND_SECONDS = 0.8", "COMMAND_SECONDS = 60"),
+        (Edit("gateway/ledger/clients.py", "COMMAND_SECONDS = 0.8", "COMMAND_SECONDS = 60"),
          Edit("gateway/ledger/store.py", "CALL_SECONDS = 0.95", "CALL_SECONDS = 60"))),
     Bug(13, "one worker's counters are told for all of them",
         f"{_METRICS}::test_the_sums_over_both_workers_are_what_was_sent",
