@@ -74,11 +74,12 @@ def in_doubt(reservation: str) -> Refused:
     )
 
 
-def ledger_unavailable() -> Refused:
-    """Say that the ledger does not answer, so that nothing which could cost money is sent."""
+def ledger_unavailable(cause: str) -> Refused:
+    """Say that the ledger cannot record it, so that nothing which could cost money is sent."""
     return Refused(
         Code.LEDGER_UNAVAILABLE,
-        "the ledger does not answer, so nothing that could cost money is sent; try again in a moment",
+        "the ledger cannot record this just now, so nothing that could cost money is sent; try again in a moment",
+        details=cause,
         headers={"Retry-After": "1"},
     )
 

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from gateway.ledger.damage import advice
 from gateway.ledger.data_dir import DataDir, StoreFailed, StoreInUse
 from gateway.ledger.server_process import begin, end, find_server
 
@@ -119,7 +120,10 @@ class EmbeddedStore:
             if time.monotonic() - began > _RESTART_MOST_S:
                 delay_s = _RESTART_FIRST_S
             if self._server is server:
-                _LOG.error("the store's server %d ended with code %d; restart in %.1f s", server.pid, code, delay_s)
+                told = self._told() if code > 0 else ""  # it ended by itself, and has said why
+                _LOG.error(
+                    "the store's server %d ended with code %d; restart in %.1f s%s", server.pid, code, delay_s, told
+                )
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _RESTART_MOST_S)
                 await asyncio.shield(self._replace(server))
@@ -153,8 +157,11 @@ class EmbeddedStore:
             await asyncio.sleep(_POLL_S)
 
     def _failure(self, what: str) -> StoreFailed:
-        log = self._place.log_file
-        return StoreFailed(f"{self._binary} {what}; the last lines of {log}:\n{self._place.log_tail()}")
+        return StoreFailed(f"{self._binary} {what}{self._told()}")
+
+    def _told(self) -> str:
+        last = f"; the last lines of {self._place.log_file}:\n{self._place.log_tail()}"
+        return last + advice(self._place, self._binary)
 
 
 def running_url(data_dir: Path) -> str | None:

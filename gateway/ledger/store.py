@@ -1,11 +1,12 @@
 """The store: the one way in which scripts are run on Redis or Valkey."""
 
 import asyncio
+from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
 from redis.asyncio import RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import BusyLoadingError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from gateway.ledger.clients import Client, client_for
 from gateway.ledger.scripts import Script
@@ -21,8 +22,26 @@ FORWARD = "return redis.call(unpack(ARGV))"
 STORE_FAILURES = (RedisError, OSError, RuntimeError, AttributeError)
 
 
+#: What an operator's client may be told of a failure, by the error's type or its first word.
+CAUSES = MappingProxyType(
+    {
+        OutOfMemoryError: "the store is full",
+        ReadOnlyError: "the store is read-only",
+        BusyLoadingError: "the store loads its data",
+        "MISCONF": "the store cannot write to its disk",
+    }
+)
+
+
 class LedgerUnavailable(Exception):
-    """The store did not answer, or could not do what was asked; whether it ran is not known."""
+    """The store did not answer, or could not do what was asked; whether it ran is not known.
+
+    `cause` says it in a few words that name no place.
+    """
+
+    def __init__(self, message: str, cause: str = "the store does not answer") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Store:
@@ -44,7 +63,7 @@ class Store:
         except NoScriptError:
             reply = await self.read("EVAL", script.text, *_keys(prefix), packed, *blobs)
         except STORE_FAILURES as error:
-            raise LedgerUnavailable(f"{script.verb}: {_said(error)}") from error
+            raise _unavailable(script.verb, error) from error
         return cast("list[Any]", reply)
 
     async def read(self, *command: str | int | bytes) -> Any:
@@ -52,7 +71,7 @@ class Store:
         try:
             return await self._call(*command)
         except STORE_FAILURES as error:
-            raise LedgerUnavailable(f"{command[0]!r}: {_said(error)}") from error
+            raise _unavailable(str(command[0]), error) from error
 
     async def near(self, prefix: str, *command: str | int | bytes) -> Any:
         """Run a command that names no key where the account's keys are: each node of a Cluster has a clock and a
@@ -67,7 +86,7 @@ class Store:
         try:
             replies = await self._call(*command, target_nodes=RedisCluster.PRIMARIES)
         except STORE_FAILURES as error:
-            raise LedgerUnavailable(f"{command[0]!r}: {_said(error)}") from error
+            raise _unavailable(str(command[0]), error) from error
         return list(replies.values())
 
     async def _call(self, *command: str | int | bytes, **options: Any) -> Any:
@@ -95,8 +114,10 @@ def _keys(prefix: str) -> tuple[int, str, str]:
     return 2, prefix, f"{prefix}:whole"
 
 
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _unavailable(what: str, error: Exception) -> LedgerUnavailable:
+    said = str(error) or type(error).__name__
+    cause = CAUSES.get(type(error)) or CAUSES.get(said.split(" ")[0])
+    return LedgerUnavailable(f"{what}: {said}", cause) if cause else LedgerUnavailable(f"{what}: {said}")
 
 
 def connect(url: str) -> Store:

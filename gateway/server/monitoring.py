@@ -92,7 +92,7 @@ class Monitoring:
             try:
                 await self._views(account).probe()
             except LedgerUnavailable as error:
-                faults.append(f"the ledger of account {account!r} does not answer: {error}")
+                faults.append(f"the ledger of account {account!r} cannot record, {error.cause}: {error}")
         return faults
 
     async def _ledger_families(self) -> list[Metric]:

@@ -60,5 +60,5 @@ def as_refusal(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, LedgerUnavailable):
-        return ledger_unavailable()
+        return ledger_unavailable(error.cause)
     return Refused(Code.INTERNAL, "the gateway failed at this request; its log says why, by the X-Request-Id")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 import stat
 import sys
@@ -342,6 +343,28 @@ async def test_a_damaged_journal_is_reported_with_the_servers_own_words(data_dir
     with pytest.raises(StoreFailed, match=r"(?s)ended with code 1 .*store\.log:\n.*Bad file format"):
         await EmbeddedStore(data_dir, binary).start()
     assert running_url(data_dir) is None
+
+
+async def test_a_damaged_end_of_the_journal_is_told_with_the_steps_that_mend_it(
+    data_dir: Path, binary: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with EmbeddedStore(data_dir, binary) as store, client(store.url) as redis:
+        await redis.set("spent", "42")
+        async with watched(store):
+            with journals(data_dir)[-1].open("ab") as journal:
+                journal.write(b"\0\1 no command\r\n")
+            await crash(store)
+            await until(
+                lambda: "Cut the damage" in caplog.text
+            )  # by the running gateway, at its restart of the server
+    with pytest.raises(StoreFailed) as told:
+        await EmbeddedStore(data_dir, binary).start()
+    for step in re.findall(r"^  \d\. .*?:  +(.*)$", str(told.value), re.MULTILINE):
+        shell = await asyncio.create_subprocess_shell(step, stdin=PIPE, stdout=PIPE)
+        await shell.communicate(b"y\n")
+        assert shell.returncode == 0
+    async with EmbeddedStore(data_dir, binary) as store:
+        assert await value_once_up(store.url, "spent") == "42"
 
 
 async def test_a_server_that_does_not_answer_in_time_is_reported_and_ended(data_dir: Path) -> None:

@@ -5,6 +5,7 @@
 --   one; 'no_way' where it is no doubt any more.
 local at = now()
 if redis.call('HGET', record_key(req.id), 'state') ~= 'in_doubt' then return { 'no_way', at, at } end
+must_be_recorded()
 if req.seen then
   redis.call('HDEL', record_key(req.id), 'absent')
   return { 'done', at, at }

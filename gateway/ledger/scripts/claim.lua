@@ -7,6 +7,7 @@
 local at = now()
 local found = { 'done', at }
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. ':due', '-inf', at, 'LIMIT', 0, req.most)) do
+  must_be_recorded()
   local state = redis.call('HGET', record_key(id), 'state')
   if state then
     local tries = redis.call('HINCRBY', record_key(id), 'polls', 1)

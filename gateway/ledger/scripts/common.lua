@@ -43,6 +43,10 @@ local function journal(at, event, id, data)
   return seq
 end
 
+-- A store that is full refuses the first write of a script if it needs memory, and none after it, so as not to stop in
+-- the middle. What must be recorded all the same begins with a write that needs none.
+local function must_be_recorded() redis.call('DEL', KEYS[2]) end
+
 -- Reads a reservation; nil where there is none.
 local function load(id)
   local flat = redis.call('HGETALL', record_key(id))

@@ -13,8 +13,10 @@ if not r then return { 'unknown', at, '', '' } end
 local state = NEXT[r.state .. ':confirm']
 if not state then return { 'no_way', at, r.state, r.prediction or '' } end
 local owner = prefix .. ':p:' .. req.prediction
-if not redis.call('SET', owner, req.id, 'NX') then return { 'taken', at, r.state, '' } end
+if redis.call('EXISTS', owner) == 1 then return { 'taken', at, r.state, '' } end
 
+must_be_recorded()
+redis.call('SET', owner, req.id)
 redis.call('HSET', record_key(req.id), 'state', state, 'prediction', req.prediction, 'confirmed', at, 'polls', 0)
 redis.call('ZREM', prefix .. ':held', req.id)
 redis.call('ZREM', prefix .. ':doubt', req.id)

@@ -15,6 +15,7 @@ for _, c in ipairs(req.counters) do
   if more > 0 and (at < c.start or at >= c.stop) then return { 'window', at, 0, '' } end
 end
 
+must_be_recorded()
 -- A correction has a number in its scope as a reservation has: a counter that it does not reach, because its limit
 -- is newer than the reservation, is behind from here on, and is brought up from the journal before it is used.
 local numbers = {}

@@ -8,6 +8,7 @@ if not r then return { 'unknown', at, '' } end
 local state = NEXT[r.state .. ':doubt']
 if not state then return { 'no_way', at, r.state } end
 
+must_be_recorded()
 redis.call('HSET', record_key(req.id), 'state', state, 'reason', req.reason, 'polls', 0)
 redis.call('ZREM', prefix .. ':held', req.id)
 redis.call('ZADD', prefix .. ':doubt', r.admitted, req.id)

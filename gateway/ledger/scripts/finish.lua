@@ -10,6 +10,7 @@ local state = NEXT[r.state .. ':finish']
 if not state then return { 'no_way', at, r.state, tonumber(r.finished or '0') } end
 if r.finished then return { 'done', at, state, tonumber(r.finished) } end
 
+must_be_recorded()
 free_slots(req.id, r)
 redis.call('HSET', record_key(req.id), 'finished', at, 'status', req.status)
 redis.call('ZADD', prefix .. ':due', at + req.due_us, req.id)

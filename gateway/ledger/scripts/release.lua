@@ -7,6 +7,7 @@
 local at = now()
 local r = load(req.id)
 if not r then
+  must_be_recorded()
   redis.call('HSET', record_key(req.id), 'state', 'released', 'ended', at)
   redis.call('EXPIRE', record_key(req.id), req.grave_s)
   return { 'buried', at, 'released' }
@@ -14,6 +15,7 @@ end
 local state = NEXT[r.state .. ':release']
 if not state then return { 'no_way', at, r.state } end
 
+must_be_recorded()
 -- A bucket leaks in the order of admission. A create's share ends at `stop` less what was given back since: perhaps
 -- later, where that was behind it in the bucket, so that too much is never given back. What was given back is kept
 -- until the last share has ended as it was admitted.

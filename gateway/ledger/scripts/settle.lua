@@ -10,6 +10,7 @@ if not r then return { 'unknown', at, '', 0, '' } end
 local state = NEXT[r.state .. ':settle']
 if not state then return { 'no_way', at, r.state, tonumber(r.cost or '0'), r.how or '' } end
 
+must_be_recorded()
 local how = req.how
 if req.cost > tonumber(r.hold) then how = 'overrun' end
 finish_life(req.id, r, at, state, how, req.cost, 0)
