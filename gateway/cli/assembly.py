@@ -15,6 +15,7 @@ from gateway.ledger.alerts import Alerts
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outbox import Outbox
 from gateway.ledger.scripts import load_scripts
+from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import Store
 from gateway.ledger.views import Views
 from gateway.policy import Account, Policy, read_secret
@@ -27,6 +28,7 @@ from gateway.settlement.arrivals import Arrivals
 from gateway.settlement.history import History
 from gateway.settlement.inquest import Inquest
 from gateway.settlement.listing import Lister
+from gateway.settlement.looks import Kept, Looks
 from gateway.settlement.proof import Proof
 from gateway.settlement.reconciler import Reconciler
 from gateway.settlement.settlement import Settlement
@@ -74,6 +76,7 @@ class Assembly:
         self._probe = probe
         self._scripts = load_scripts()
         self._owners = Owners()
+        self._kept = Kept()
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, tuple[AccountParts, Policy]] = {}
         self._secrets: dict[tuple[str, str], str] = {}
@@ -128,7 +131,8 @@ class Assembly:
         proof = Proof(views, upstream, History(upstream, self._addresses), Lister(ledger, upstream))
         outbox = Outbox(self._store, self._scripts, account.id)
         arrivals = Arrivals(views, upstream, settlement, outbox, proof)
-        return AccountParts(ledger, views, upstream, settlement, arrivals)
+        looks = Looks(Sightings(self._store, self._scripts, account.id), upstream, settlement, self._kept)
+        return AccountParts(ledger, views, upstream, settlement, arrivals, looks)
 
     def _act(self) -> None:
         """Start what works beside the requests, by this policy; what began by an earlier one ends with its round."""
@@ -148,7 +152,7 @@ class Assembly:
     def _reconciler(self, parts: AccountParts, policy: Policy) -> Reconciler:
         lister, history = Lister(parts.ledger, parts.upstream), History(parts.upstream, self._addresses)
         inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement, lister, history)
-        return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, policy.models)
+        return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, parts.looks, policy.models)
 
 
 def _new_id() -> str:

@@ -17,6 +17,8 @@ VERBS = (
     "release",
     "absent",
     "claim",
+    "look",
+    "seen",
     "alerts",
     "watch",
     "audit",

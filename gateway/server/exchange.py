@@ -1,7 +1,9 @@
 """An exchange: one request and its answer on the hot routes, without a framework between."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -12,6 +14,8 @@ from gateway.upstream.headers import Headers
 MOST_BODY_BYTES = 2**20
 MOST_DISCARDED_BYTES = 32 * 2**20
 BODY_SECONDS = 60.0
+MOST_WAIT_SECONDS = 60
+_WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 
 
 class Exchange:
@@ -46,6 +50,11 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
 
+    async def hung_up(self) -> None:
+        """Wait until the client is gone; of a request without a body, or whose body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     def note(self, **facts: Any) -> None:
         """Add facts to the request's line in the log."""
         self.scope["state"]["facts"].update(facts)
@@ -54,6 +63,27 @@ class Exchange:
 def encode_headers(headers: Mapping[str, str]) -> Headers:
     """Turn named values into a header list."""
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+@asynccontextmanager
+async def hang_up(exchange: Exchange) -> AsyncIterator[Callable[[float], Awaitable[bool]]]:
+    """Watch for the client's hanging up; gives a function that waits so many seconds, and tells whether it did."""
+    watch = asyncio.ensure_future(exchange.hung_up())
+
+    async def gone(seconds: float) -> bool:
+        done, _ = await asyncio.wait((watch,), timeout=seconds)
+        return bool(done)
+
+    try:
+        yield gone
+    finally:
+        watch.cancel()
+
+
+def preferred_wait(prefer: bytes | None) -> int | None:
+    """Read `wait` of a Prefer header (RFC 7240): how many seconds to wait, at most MOST_WAIT_SECONDS."""
+    found = _WAIT.search(prefer or b"")
+    return min(int(found[1]), MOST_WAIT_SECONDS) if found else None
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:

@@ -15,6 +15,7 @@ from gateway.server.authentication import InvalidKey, authenticate
 from gateway.server.owners import Owners
 from gateway.server.recording import Recorder
 from gateway.settlement.arrivals import Arrivals
+from gateway.settlement.looks import Looks
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
 from gateway.upstream.eachlabs import Eachlabs
@@ -29,6 +30,7 @@ class AccountParts:
     upstream: Eachlabs
     settlement: Settlement
     arrivals: Arrivals
+    looks: Looks
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,19 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import format_usd
-from gateway.domain.reservation import How, Reservation
-from gateway.ledger.store import LedgerUnavailable
+from gateway.domain.reservation import Reservation
+from gateway.ledger.sightings import EVERY_SECONDS
 from gateway.policy import Principal
-from gateway.server.exchange import Exchange, encode_headers
+from gateway.server.exchange import Exchange, encode_headers, hang_up, preferred_wait
 from gateway.server.outcome import OPERATORS_AFFAIR, unavailable
 from gateway.server.parts import Parts
 from gateway.server.refusals import not_found
-from gateway.upstream.answers import point_urls, read_prediction
-from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
+from gateway.settlement.looks import Look, Looks
+from gateway.upstream.answers import point_urls
+from gateway.upstream.client import NotSent, OutcomeUnknown
 from gateway.upstream.headers import returned
 
 log = logging.getLogger("gateway.poll")
@@ -35,19 +35,34 @@ class Polls:
         self._parts = parts
 
     async def poll(self, exchange: Exchange, prediction: str) -> None:
-        """Pass upstream's answer on; the first one that shows the end settles before it is answered."""
+        """Pass on what upstream says, at most a second old; a client may ask to wait until it says something else."""
         principal, reservation = await self._own(exchange, prediction)
-        upstream = self._parts.account_of(principal).upstream
-        answer = await _persist(
-            lambda: upstream.poll(prediction, reservation.upstream_key, exchange.headers, exchange.request_id)
-        )
-        headers = returned(answer.headers)
-        if answer.status == 200:
-            cost = await self._settle(principal, reservation, prediction, answer)
-            if cost is not None:
-                headers += encode_headers({"X-Gateway-Cost-USD": format_usd(cost)})
-        body = point_urls(answer.body, exchange.base_url(self._parts.addresses.public_url))
-        await exchange.answer(answer.status, headers, body)
+        looks = self._parts.account_of(principal).looks
+        age_s, look = await _persist(lambda: looks.at(reservation, prediction))
+        wait_s = preferred_wait(exchange.header(b"prefer"))
+        headers = []
+        if wait_s is not None:
+            headers.append((b"preference-applied", f"wait={wait_s}".encode()))
+            age_s, look = await self._changed(exchange, looks, (reservation, prediction), (age_s, look), wait_s)
+        headers += [*look.headers, (b"age", str(int(age_s)).encode())]
+        if look.cost is not None:
+            headers += encode_headers({"X-Gateway-Cost-USD": format_usd(look.cost)})
+        body = point_urls(look.body, exchange.base_url(self._parts.addresses.public_url))
+        await exchange.answer(look.status, headers, body)
+
+    async def _changed(
+        self, exchange: Exchange, looks: Looks, whose: tuple[Reservation, str], seen: tuple[float, Look], wait_s: int
+    ) -> tuple[float, Look]:
+        """Look again, once a second, until the status is another, the prediction has ended, or the time is over."""
+        give_up = time.monotonic() + wait_s
+        first = seen[1].reading
+        async with hang_up(exchange) as gone:
+            while first and not first.ended and seen[1].reading == first:
+                left = give_up - time.monotonic()
+                if left <= 0 or await gone(min(left, EVERY_SECONDS)):
+                    break
+                seen = await _persist(lambda: looks.at(*whose))
+        return seen
 
     async def cancel(self, exchange: Exchange, prediction: str) -> None:
         """Pass a cancel on, once, and look at the prediction soon after: no webhook tells of its end."""
@@ -60,7 +75,7 @@ class Polls:
         except (NotSent, OutcomeUnknown) as error:
             raise _upstream_error(str(error)) from error
         self._parts.recorder.keep(self._look(principal, reservation, prediction))
-        _refuse_operators_affair(answer)
+        _refuse_operators_affair(answer.status, answer.body)
         await exchange.answer(answer.status, returned(answer.headers), answer.body)
 
     async def _own(self, exchange: Exchange, prediction: str) -> tuple[Principal, Reservation]:
@@ -84,34 +99,14 @@ class Polls:
             self._parts.owners.remember(prediction, found)
         return found
 
-    async def _settle(
-        self, principal: Principal, reservation: Reservation, prediction: str, answer: Answer
-    ) -> int | None:
-        """Settle if the answer shows the end; returns the cost, or None while it is open or cannot be recorded."""
-        if reservation.cost is not None and reservation.how is not How.ASSUMED:
-            return reservation.cost
-        reading = read_prediction(answer.body)
-        if reading is None or not reading.ended:
-            return None
-        try:
-            cost = await self._parts.account_of(principal).settlement.observe(reservation, reading)
-        except LedgerUnavailable as error:
-            log.warning("%s ended, but cannot be settled yet: %s", reservation.id, error)
-            return None
-        if cost is not None and cost == (reading.cost or 0):  # stated, and not assumed: it will not change
-            self._parts.owners.remember(prediction, replace(reservation, cost=cost))
-        return cost
-
     async def _look(self, principal: Principal, reservation: Reservation, prediction: str) -> None:
         try:
-            answer = await self._parts.account_of(principal).upstream.poll(prediction, reservation.upstream_key)
+            await self._parts.account_of(principal).looks.now(reservation, prediction)
         except (NotSent, OutcomeUnknown):
             return  # the reconciler looks again
-        if answer.status == 200:
-            await self._settle(principal, reservation, prediction, answer)
 
 
-async def _persist(poll: Callable[[], Awaitable[Answer]]) -> Answer:
+async def _persist(poll: Callable[[], Awaitable[tuple[float, Look]]]) -> tuple[float, Look]:
     """Ask, and ask again where upstream fails: a poll costs nothing.
 
     Raises Refused after three failures, or the first that comes later than RETRY_SECONDS after the first try.
@@ -120,23 +115,23 @@ async def _persist(poll: Callable[[], Awaitable[Answer]]) -> Answer:
     failure = ""
     for pause in (*PAUSES, None):
         try:
-            answer = await poll()
+            age_s, look = await poll()
         except (NotSent, OutcomeUnknown) as error:
             failure = str(error)
         else:
-            _refuse_operators_affair(answer)
-            if answer.status < 500:
-                return answer
-            failure = f"answered {answer.status}"
+            _refuse_operators_affair(look.status, look.body)
+            if look.status < 500:
+                return age_s, look
+            failure = f"answered {look.status}"
         if pause is None or time.monotonic() + pause > give_up:
             break
         await asyncio.sleep(pause)
     raise _upstream_error(failure)
 
 
-def _refuse_operators_affair(answer: Answer) -> None:
-    if answer.status in OPERATORS_AFFAIR:
-        log.error("upstream refuses the gateway's own key: answered %d %s", answer.status, answer.body[:200])
+def _refuse_operators_affair(status: int, body: bytes) -> None:
+    if status in OPERATORS_AFFAIR:
+        log.error("upstream refuses the gateway's own key: answered %d %s", status, body[:200])
         raise unavailable()
 
 

@@ -15,8 +15,9 @@ from gateway.ledger.store import LedgerUnavailable
 from gateway.pricing import Model
 from gateway.settlement.inquest import Inquest
 from gateway.settlement.listing import Lister
+from gateway.settlement.looks import Looks
 from gateway.settlement.settlement import Settlement
-from gateway.upstream.answers import Phase, Reading, read_prediction
+from gateway.upstream.answers import Phase, Reading
 from gateway.upstream.client import NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
 
@@ -39,6 +40,7 @@ class Reconciler:
         settlement: Settlement,
         inquest: Inquest,
         lister: Lister,
+        looks: Looks,
         models: Mapping[str, Model],
     ) -> None:
         self._ledger = ledger
@@ -46,6 +48,7 @@ class Reconciler:
         self._settlement = settlement
         self._inquest = inquest
         self._lister = lister
+        self._looks = looks
         self._stopping = False
         self._models = models
 
@@ -94,26 +97,27 @@ class Reconciler:
 
         The poll comes first: after a long outage of the gateway everything is past its horizon, and upstream knows.
         """
-        reading = await self._poll(reservation)
-        settled = reading and await self._settlement.observe(reservation, await self._with_cost(reservation, reading))
+        settled = None
+        try:
+            _, look = await self._looks.at(reservation, reservation.prediction or "")
+        except (NotSent, OutcomeUnknown) as error:
+            log.info("poll of %s failed: %s", reservation.id, error)
+        else:
+            settled = look.cost if look.cost is not None else await self._costless(reservation, look.reading)
         if settled is None and await self._past_horizon(reservation):
             log.error("%s never ended upstream; charged at its estimate", reservation.id)
             await self._settlement.assume(reservation, reservation.status or "unknown")
 
-    async def _poll(self, reservation: Reservation) -> Reading | None:
-        try:
-            answer = await self._upstream.poll(reservation.prediction or "", reservation.upstream_key)
-        except (NotSent, OutcomeUnknown) as error:
-            log.info("poll of %s failed: %s", reservation.id, error)
+    async def _costless(self, reservation: Reservation, reading: Reading | None) -> int | None:
+        """Ask the list of executions where a success tells no cost: upstream states it there too; else assume it, in
+        time."""
+        if reading is None or not reading.ended:
             return None
-        return read_prediction(answer.body) if answer.status == 200 else None
-
-    async def _with_cost(self, reservation: Reservation, reading: Reading) -> Reading:
-        """Ask the list of executions where a success tells no cost: upstream states it there too."""
-        if reading.phase is not Phase.SUCCEEDED or reading.cost or not reservation.estimate:
-            return reading
-        listed = await self._lister.reading_of(reservation)
-        return listed if listed and listed.ended and listed.cost else reading
+        unsaid = reading.phase is Phase.SUCCEEDED and not reading.cost and reservation.estimate > 0
+        listed = await self._lister.reading_of(reservation) if unsaid else None
+        if listed is not None and listed.ended and listed.cost:
+            reading = listed
+        return await self._settlement.observe(reservation, reading, may_assume=True)
 
     async def _past_horizon(self, reservation: Reservation) -> bool:
         age_s = (await self._ledger.now_us() - reservation.admitted_us) / MICROSECONDS

@@ -44,12 +44,12 @@ class Settlement:
         """Keep the hold of a create whose outcome is unknown, to be looked for in `due_s` seconds."""
         await self._ledger.doubt(reservation, reason, due_s)
 
-    async def observe(self, reservation: Reservation, reading: Reading) -> int | None:
+    async def observe(self, reservation: Reservation, reading: Reading, *, may_assume: bool = False) -> int | None:
         """Settle if the reading allows it; returns the cost it is settled at, or None while it is open.
 
         A success needs a cost above zero: a cost that reads 0 or is absent is read again for COST_SECONDS after
-        the end was first seen, then the estimate is charged, as assumed. Whatever else ended costs what upstream
-        states, and nothing where it states nothing.
+        the end was first seen; then the estimate is charged, as assumed, by a caller that has asked everywhere
+        (`may_assume`). Whatever else ended costs what upstream states, and nothing where it states nothing.
         """
         if not reading.ended:
             return None
@@ -59,6 +59,8 @@ class Settlement:
         finished_us = await self._ledger.finish(reservation.id, reading.status, REREAD_SECONDS)
         # 0: the ledger does not have it running (yet), so that no time has begun whose end could be an assumption.
         if not finished_us or await self._ledger.now_us() - finished_us < COST_SECONDS * MICROSECONDS:
+            return None
+        if not may_assume:
             return None
         return await self.assume(reservation, reading.status)
 

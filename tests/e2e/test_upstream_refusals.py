@@ -99,11 +99,12 @@ async def test_an_upstream_that_is_away_is_unreachable_and_nothing_is_held(
     away: Sandbox = house.sandbox()
     gateway = house.gateway(policies, away)
     acme = Tenant(http, gateway, gateway.secrets["acme"])
-    prediction = await acme.created()
-    await acme.settled(prediction)
-    before = await acme.usage()
+    ended = await acme.created()
+    await acme.settled(ended)
+    running, before = await acme.created(), await acme.usage()
     away.stop()
     assert_refused(await acme.create(), 502, "upstream_unreachable")
     assert await acme.usage() == before
-    assert_refused(await acme.poll(prediction), 502, "upstream_error")
+    assert_refused(await acme.poll(running), 502, "upstream_error")
+    assert (await acme.poll(ended)).headers["X-Gateway-Cost-USD"] == "0.014"  # an end stays as it was seen
     assert_refused(await acme.ask("GET", "/v1/models"), 502, "upstream_error")

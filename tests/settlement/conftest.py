@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 import msgspec
 import pytest
-from ledger.bench import NOON_US, SECOND, WIDE, Bench
+from ledger.bench import NOON_US, SCRIPTS, SECOND, WIDE, Bench
 from ledger.conftest import bench, place, redis
 from prometheus_client import CollectorRegistry
 
@@ -18,6 +18,7 @@ from gateway.domain.address import Addresses
 from gateway.domain.reservation import Reservation
 from gateway.domain.secret import Secret
 from gateway.ledger.decisions import Admitted
+from gateway.ledger.sightings import Sightings
 from gateway.policy import Account, UpstreamKey
 from gateway.pricing import Model
 from gateway.sandbox import ManualClock, SandboxConfig, serve
@@ -25,6 +26,7 @@ from gateway.settlement.arrivals import Arrivals
 from gateway.settlement.history import History
 from gateway.settlement.inquest import Inquest
 from gateway.settlement.listing import Lister
+from gateway.settlement.looks import Kept, Looks
 from gateway.settlement.proof import Proof
 from gateway.settlement.reconciler import Reconciler
 from gateway.settlement.settlement import Settlement
@@ -68,8 +70,10 @@ class World:
         proof = Proof(self.bench.views, self.upstream, self.history, self.lister)
         self.arrivals = Arrivals(self.bench.views, self.upstream, self.settlement, self.bench.outbox, proof)
         models = {MODEL: Model(slug=MODEL)}
+        sightings = Sightings(self.bench.store, SCRIPTS, "up")
+        self.looks = Looks(sightings, self.upstream, self.settlement, Kept(self.clock.time))
         self.reconciler = Reconciler(
-            self.bench.ledger, self.upstream, self.settlement, self.inquest, self.lister, models
+            self.bench.ledger, self.upstream, self.settlement, self.inquest, self.lister, self.looks, models
         )
 
     async def advance(self, seconds: float) -> None:

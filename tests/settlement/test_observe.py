@@ -56,13 +56,13 @@ async def test_a_success_without_a_cost_is_read_again_for_a_minute_and_then_assu
 ) -> None:
     reservation = await running(world)
     late = reading(Phase.SUCCEEDED, cost)
-    assert await world.settlement.observe(reservation, late) is None
+    assert await world.settlement.observe(reservation, late, may_assume=True) is None
     for _ in range(COST_SECONDS - 1):
         await world.advance(1)
-        assert await world.settlement.observe(reservation, late) is None
+        assert await world.settlement.observe(reservation, late, may_assume=True) is None
     assert (await world.record(reservation.id)).state is State.RUNNING
     await world.advance(1)
-    assert await world.settlement.observe(reservation, late) == reservation.estimate
+    assert await world.settlement.observe(reservation, late, may_assume=True) == reservation.estimate
     ended = await world.record(reservation.id)
     assert (ended.cost, ended.how) == (80, How.ASSUMED)
     assert (world.settlements("assumed"), world.settlements("exact")) == (1, 0)
@@ -88,7 +88,7 @@ async def test_who_comes_second_learns_what_the_first_settled_and_counts_nothing
     await world.settlement.observe(reservation, reading(Phase.SUCCEEDED, 70))
     for again in (reading(Phase.SUCCEEDED, 99), reading(Phase.FAILED, None), reading(Phase.SUCCEEDED, 0)):
         await world.advance(100)
-        assert await world.settlement.observe(reservation, again) == 70
+        assert await world.settlement.observe(reservation, again, may_assume=True) == 70
     assert world.settlements("exact") == 1
     assert world.registry.get_sample_value("gateway_settled_usd_total", {"tenant": "t", "model": "other"}) == 7e-7
 

@@ -16,7 +16,7 @@ from simulation.reference import WAYS, Correction, Held, Idem, Rate, Reference, 
 from simulation.violation import check
 
 #: Verbs that may write without an entry in the journal.
-UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch"))
+UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "look", "seen"))
 
 
 class Witness:

@@ -1,0 +1,170 @@
+"""Looks: what upstream says of a prediction, asked for once a second at most, and settled when it has ended."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gateway.domain.reservation import How, Reservation
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.sightings import EVERY_SECONDS, Asked, Sightings
+from gateway.ledger.store import LedgerUnavailable
+from gateway.settlement.settlement import Settlement
+from gateway.upstream.answers import Reading, read_prediction
+from gateway.upstream.client import Answer
+from gateway.upstream.eachlabs import Eachlabs
+from gateway.upstream.headers import returned
+
+log = logging.getLogger("gateway.looks")
+
+#: While another worker asks, and this one has nothing to show.
+PAUSE_SECONDS = 0.1
+#: Of answers that a worker keeps, in all.
+MOST_KEPT_BYTES = 64 * 2**20
+
+
+class Look(msgspec.Struct, frozen=True, array_like=True):
+    """An answer of upstream's with the headers that a client may see.
+
+    `cost` is what the ledger charged, None while that is open; a `final` look stays as it is for ever.
+    """
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+    cost: int | None
+    final: bool
+
+    @property
+    def reading(self) -> Reading | None:
+        """What it says of the prediction; None where it is not the answer of one."""
+        return read_prediction(self.body) if self.status == 200 else None
+
+
+class Kept:
+    """The last look of each prediction that a worker has seen, the least used forgotten first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most_bytes: int = MOST_KEPT_BYTES) -> None:
+        self._clock = clock  # in seconds
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._looks: OrderedDict[tuple[str, str], tuple[float, Look]] = OrderedDict()
+
+    def find(self, account: str, prediction: str) -> tuple[float, Look] | None:
+        """Give (age in seconds, look)."""
+        found = self._looks.get((account, prediction))
+        if found is None:
+            return None
+        self._looks.move_to_end((account, prediction))
+        return self._clock() - found[0], found[1]
+
+    def keep(self, account: str, prediction: str, look: Look, age_s: float = 0.0) -> None:
+        """Remember a look in place of the one before."""
+        key = (account, prediction)
+        before = self._looks.pop(key, None)
+        self._bytes += len(look.body) - (len(before[1].body) if before else 0)
+        self._looks[key] = (self._clock() - age_s, look)
+        while self._bytes > self._most_bytes:
+            self._bytes -= len(self._looks.popitem(last=False)[1][1].body)
+
+
+class Looks:
+    """Looks at one account's predictions for everybody who wants to know: clients that poll, and the reconciler."""
+
+    def __init__(self, sightings: Sightings, upstream: Eachlabs, settlement: Settlement, kept: Kept) -> None:
+        self._sightings = sightings
+        self._upstream = upstream
+        self._settlement = settlement
+        self._kept = kept
+        self._flights: dict[str, asyncio.Task[Look]] = {}
+
+    async def at(self, reservation: Reservation, prediction: str) -> tuple[float, Look]:
+        """Give (age in seconds, look): at most EVERY_SECONDS old, unless it is final or another worker is asking.
+
+        Raises NotSent or OutcomeUnknown. An answer that tells nothing of the prediction (5xx, or of the gateway's
+        own key) is passed on and not kept.
+        """
+        account = self._upstream.account.id
+        known = self._kept.find(account, prediction)
+        if known is not None and (known[1].final or known[0] < EVERY_SECONDS):
+            return known
+        flight = self._flights.get(prediction)
+        if flight is None:
+            flight = self._flights[prediction] = asyncio.ensure_future(self._look(reservation, prediction))
+            flight.add_done_callback(lambda done: self._landed(prediction, done))
+        look = await asyncio.shield(flight)
+        return self._kept.find(account, prediction) or (0.0, look)
+
+    async def now(self, reservation: Reservation, prediction: str) -> Look:
+        """Ask upstream itself, however lately it was asked. Raises NotSent or OutcomeUnknown."""
+        answer = await self._upstream.poll(prediction, reservation.upstream_key)
+        look = await self._judge(reservation, answer)
+        if _tells(look):
+            self._kept.keep(self._upstream.account.id, prediction, look)
+        return look
+
+    def _landed(self, prediction: str, flight: "asyncio.Task[Look]") -> None:
+        del self._flights[prediction]
+        if not flight.cancelled():
+            flight.exception()  # whoever waited for it was told; a client that hung up does not wait
+
+    async def _look(self, reservation: Reservation, prediction: str) -> Look:
+        account = self._upstream.account.id
+        while True:
+            asked = await self._ask(prediction)
+            if asked is None:
+                return await self.now(reservation, prediction)
+            if asked.sighting is None:
+                return await self._tell(reservation, prediction, asked)
+            if asked.sighting:
+                look = msgspec.msgpack.decode(asked.sighting, type=Look)
+                self._kept.keep(account, prediction, look, asked.age_us / MICROSECONDS)
+                return look
+            known = self._kept.find(account, prediction)
+            if known is not None:
+                return known[1]
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _ask(self, prediction: str) -> Asked | None:
+        """Ask the other workers; without the ledger (None) every worker asks upstream for itself."""
+        try:
+            return await self._sightings.ask(prediction)
+        except LedgerUnavailable:
+            return None
+
+    async def _tell(self, reservation: Reservation, prediction: str, asked: Asked) -> Look:
+        """Ask upstream, and tell the other workers; after a failure anybody may ask again."""
+        sighting = b""
+        try:
+            look = await self.now(reservation, prediction)
+            sighting = msgspec.msgpack.encode(look) if _tells(look) else b""
+            return look
+        finally:
+            try:
+                await self._sightings.tell(prediction, asked, sighting)
+            except LedgerUnavailable as error:
+                log.info("what was seen of %s is not shared: %s", reservation.id, error)
+
+    async def _judge(self, reservation: Reservation, answer: Answer) -> Look:
+        """Settle if the answer shows the end: the first look at it does so before anybody sees it."""
+        plain = returned(answer.headers)
+        reading = read_prediction(answer.body) if answer.status == 200 else None
+        if reading is None or not reading.ended:
+            return Look(answer.status, plain, answer.body, None, False)
+        if reservation.cost is not None and reservation.how is not How.ASSUMED:
+            return Look(answer.status, plain, answer.body, reservation.cost, True)
+        try:
+            cost = await self._settlement.observe(reservation, reading)
+        except LedgerUnavailable as error:
+            log.warning("%s ended, but cannot be settled yet: %s", reservation.id, error)
+            cost = None
+        stated = cost is not None and cost == (reading.cost or 0)  # and not assumed: it will not change
+        return Look(answer.status, plain, answer.body, cost, stated)
+
+
+def _tells(look: Look) -> bool:
+    """Whether an answer says something of the prediction, and not of upstream or of the gateway's own key."""
+    return look.status < 500 and look.status not in (401, 402, 403, 429)
