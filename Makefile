@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds
 
 help:                     ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,9 @@ simulate: .venv/.ready    ## the ledger and its actors under seeded faults: SEED
 
 simulate-mutants: .venv/.ready
 	PYTHONPATH=tests $(RUN)python -m simulation.mutants
+
+holds: .venv/.ready       ## random inputs of every model: no hold below what the run then costs: INPUTS=1000000 START=0
+	PYTHONPATH=tests $(RUN)python -m pricing.holds --inputs $(or $(INPUTS),100000) --start $(or $(START),0)
 
 planted: .venv/.ready     ## take each protection of tests/pains out of a copy, and see its test turn red (minutes)
 	PYTHONPATH=tests $(RUN)python -m pains.planted
