@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench-pricing
 
 help:                     ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,6 +40,9 @@ planted: .venv/.ready     ## take each protection of tests/pains out of a copy, 
 
 accuracy: .venv/.ready    ## how exactly budgets are kept, ours and LiteLLM's side by side: FLAGS="--seeds 1"
 	$(RUN)python -m benchmarks.accuracy $(FLAGS)
+
+bench-pricing: .venv/.ready
+	$(RUN)python -m benchmarks.pricing
 
 format: .venv/.ready      ## put the code into its form
 	$(RUN)ruff format .

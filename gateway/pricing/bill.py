@@ -71,4 +71,4 @@ class Bill(msgspec.Struct, frozen=True):
 
 def joined(*assumptions: tuple[str, ...]) -> tuple[str, ...]:
     """Give what several measures or bills assume, each once, in their order."""
-    return tuple(dict.fromkeys(text for texts in assumptions for text in texts))
+    return tuple(dict.fromkeys([text for texts in assumptions for text in texts]))

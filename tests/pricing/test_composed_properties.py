@@ -21,6 +21,7 @@ SCHEMA = {
     "aspect_ratio": {"type": "string", "default": "16:9"},
     "mode": {"type": "string", "default": "fast"},
     "max_tokens": {"type": "integer"},
+    "image_urls": {"type": "array"},
 }
 QUANTITIES = {
     "images": {"kind": "value", "parameter": "num_images"},

@@ -1,5 +1,7 @@
 """The pixels of one image whose size a parameter states."""
 
+from functools import cached_property
+
 from gateway.pricing.inputs import Inputs
 from gateway.pricing.measure import Measure
 from gateway.pricing.quantity import QuantityRule
@@ -64,7 +66,10 @@ class Size(QuantityRule, frozen=True, kw_only=True, tag="size"):
         seen = self._seen(inputs) if self.follows_input else None
         if seen is not None:
             text = f"{reason}: taken as {show_pixels(seen)}, as large as the input image"
-            return Measure.between(seen, seen, text)
-        most = self.max_pixels
-        text = f"{reason}: estimated and held at {show_pixels(most)}, the most it can be"
-        return Measure.between(most, most, text)
+            return Measure(seen, seen, 1, (text,))
+        text = f"{reason}: estimated and held at {self._most}, the most it can be"
+        return Measure(self.max_pixels, self.max_pixels, 1, (text,))
+
+    @cached_property
+    def _most(self) -> str:
+        return show_pixels(self.max_pixels)

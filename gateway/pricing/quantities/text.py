@@ -67,7 +67,7 @@ class TextTokens(QuantityRule, frozen=True, kw_only=True, tag="text_tokens"):
         most = min(self.most, _bytes(value) + self.overhead) if isinstance(value, str) else self.most
         likely = min(likely, most)
         text = f"{self.parameter} is counted in tokens by the run: estimated at {likely}, held at {most}"
-        return Measure.between(likely, most, text)
+        return Measure(likely, most, 1, (text,))
 
 
 def _bytes(text: str) -> int:
