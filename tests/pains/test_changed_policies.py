@@ -56,14 +56,15 @@ async def test_a_price_that_changes_while_a_job_runs_changes_neither_its_hold_no
     jobs, base = tenant("jobs"), {"image_url": INPUT["image_urls"][0]}
     created = await jobs.create(model=REMOVER, base=base)
     reservation = created.headers["X-Gateway-Reservation"]
-    change(gateway, (f'usd = "{REMOVER_USD}"', 'usd = "0.9"'))
+    change(gateway, (f'usd = "{REMOVER_USD}"', 'usd = "0.9"'), ('price_version = "1"', 'price_version = "2"'))
 
     async def dearer() -> bool:
         quote = await jobs.ask("POST", "/gateway/quote", json={"model": REMOVER, "input": base})
-        return quote.json()["hold_usd"] == "0.90"
+        return (quote.json()["hold_usd"], quote.json()["price_version"]) == ("0.90", "2")
 
     await until(dearer)
     await jobs.settled(created.json()["predictionID"])
     record = await jobs.reservation(reservation)
     assert (record["hold_usd"], record["cost_usd"], record["settled_how"]) == (REMOVER_USD, REMOVER_USD, "exact")
+    assert record["price_version"] == "1"
     assert (await jobs.spent())[0] % PRICE == Decimal(REMOVER_USD) % PRICE
