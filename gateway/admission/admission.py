@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from gateway.admission.limits import usage_json, visible
@@ -64,6 +65,8 @@ class Admission:
     """Reserves for principals of one policy.
 
     `new_id` makes the ids of reservations; `keep` runs what must go on after its request, until it is done.
+    `numbers` has, by account, the number under which the policy is in force; without one nothing is admitted where
+    the ledger knows of another. It may be filled later.
     """
 
     def __init__(
@@ -72,12 +75,14 @@ class Admission:
         telemetry: Telemetry,
         new_id: Callable[[], str],
         keep: Callable[[Coroutine[Any, Any, None]], object],
+        numbers: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._ledgers = ledgers
         self._telemetry = telemetry
         self._new_id = new_id
         self._postings: dict[int, tuple[Principal, Postings]] = {}
         self._keep = keep
+        self._numbers = numbers
 
     async def reserve(
         self,
@@ -96,7 +101,7 @@ class Admission:
         `answer_s` is how long the create may wait for upstream's answer; `slot_s` when its slot frees itself;
         `shadows` are those that would have refused it before the limits were asked;
         `webhook` is where the tenant wants to be told of the end, kept in the same step as the hold.
-        Raises Refused (the limits, `upstream_busy`, the idempotency codes) or LedgerUnavailable.
+        Raises Refused (the limits, `upstream_busy`, the idempotency codes), LedgerUnavailable or PolicyBehind.
         """
         stale_s = SEND_SECONDS + answer_s + STALE_MARGIN_SECONDS
         order = self._order(principal, quote, slot_s, stale_s, idempotency, input_digest, webhook)
@@ -114,7 +119,7 @@ class Admission:
     async def would_admit(self, principal: Principal, quote: Quote) -> tuple[bool, list[dict[str, object]]]:
         """Tell whether a create would be admitted now, and the violated limits if not; writes nothing.
 
-        Raises LedgerUnavailable.
+        Raises LedgerUnavailable or PolicyBehind.
         """
         order = self._order(principal, quote, 0, 0, None, dry=True)
         decision = await self._ask(principal, order)
@@ -125,7 +130,7 @@ class Admission:
         return False, [{"id": Code.UPSTREAM_BUSY.value, "scope": f"account/{principal.tenant.account.id}"}]
 
     async def usage(self, principal: Principal) -> list[dict[str, object]]:
-        """Give the present use of every limit that the tenant may see. Raises LedgerUnavailable."""
+        """Give the present use of every limit that the tenant may see. Raises LedgerUnavailable or PolicyBehind."""
         decision = await self._ask(principal, self._order(principal, _NOTHING, 0, 0, None, dry=True))
         if not isinstance(decision, Admitted | OverLimit | Busy):
             return []
@@ -164,6 +169,7 @@ class Admission:
             idempotency=idempotency,
             input_digest=input_digest,
             webhook=webhook,
+            policy=self._numbers.get(principal.tenant.account.id, 0),
             dry=dry,
         )
 

@@ -84,6 +84,15 @@ def ledger_unavailable(cause: str) -> Refused:
     )
 
 
+def policy_behind() -> Refused:
+    """Say that this host does not know the policy in force, so that another host, or a later time, must decide."""
+    return Refused(
+        Code.POLICY_BEHIND,
+        "this gateway is about to learn of a new policy, and admits nothing by the old one; try again in a moment",
+        headers={"Retry-After": "1"},
+    )
+
+
 def shadow_limits(uses: Iterable[Use]) -> tuple[ShadowRefusal, ...]:
     """Give the shadow limits that a create would have passed."""
     violated = (use.limit for use in uses if use.violated and use.limit.mode is Mode.SHADOW)

@@ -5,6 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from gateway.admission.admission import Admission
 from gateway.admission.probing import Probe
@@ -83,11 +84,14 @@ class Assembly:
         self._actors: list[Reconciler | Teller] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
-    def adopt(self, policy: Policy) -> None:
-        """Put a policy into force, all of it at once. Raises SecretMissing, and then changes nothing."""
+    def adopt(self, policy: Policy, numbers: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Serve by a policy from now on, all of it at once. Raises SecretMissing, and then changes nothing.
+
+        `numbers` are those under which the store has it in force, by account; they may become known later.
+        """
         accounts = {account.id: self._account(account) for account in policy.accounts.values()}
         ledgers = {id_: parts.ledger for id_, parts in accounts.items()}
-        admission = Admission(ledgers, self._telemetry, _new_id, self.recorder.keep)
+        admission = Admission(ledgers, self._telemetry, _new_id, self.recorder.keep, numbers)
         # An account that is no longer in the policy has its last predictions settled by what was known of it.
         self._known |= {id_: (each, policy) for id_, each in accounts.items()}
         parts = Parts(
@@ -105,7 +109,7 @@ class Assembly:
         self.app.put(GatewayApp(parts))
         self._act()
         self._telemetry.in_force(policy.version, policy.models)
-        log.info("policy %s is in force", policy.version[:12])
+        log.info("serving by policy %s", policy.version[:12])
 
     async def aclose(self, drain_seconds: float) -> None:
         """Let what is being recorded reach the ledger, so long, and stop."""

@@ -42,6 +42,7 @@ class Workers:
         self._inherited = tuple(inherited)
         self._ended = ended
         self._running: set[asyncio.subprocess.Process] = set()
+        self._ready: set[asyncio.subprocess.Process] = set()
         self._watchers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -54,6 +55,11 @@ class Workers:
         """Start workers and wait until all of them accept. Raises ChildFailed."""
         started = await asyncio.gather(*(self._start() for _ in range(count)))
         self._watchers = [asyncio.ensure_future(self._watch(process)) for process in started]
+
+    def read_again(self) -> None:
+        """Ask every worker that is up to read policy and secrets again."""
+        for process in self._ready:
+            process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
         """Ask every worker to drain, and wait for it."""
@@ -83,6 +89,7 @@ class Workers:
                 process.kill()
             await process.wait()
             raise ChildFailed("a worker did not start; the lines above say why")
+        self._ready.add(process)
         return process
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
@@ -91,6 +98,7 @@ class Workers:
         while True:
             status = await process.wait()
             self._running.discard(process)
+            self._ready.discard(process)
             self._ended(process.pid)
             if self._stopping.is_set():
                 return

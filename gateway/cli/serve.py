@@ -9,6 +9,8 @@ import signal
 import socket
 import sys
 import time
+import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
 from gateway.cli.demo import demo_key, demo_secret, demo_text
+from gateway.cli.hangup import on_hangup
 from gateway.cli.logs import log_to_stderr
 from gateway.cli.processes import ChildFailed, Workers, start_sandbox
 from gateway.cli.secret import find_secret
@@ -24,6 +27,8 @@ from gateway.cli.watch import PolicyWatch, check_secrets
 from gateway.cli.worker import DemoKey, WorkerConfig, read_policy
 from gateway.ledger.durability import durability_problems
 from gateway.ledger.embedded import EmbeddedStore, StoreFailed, find_server
+from gateway.ledger.enactment import Enactment
+from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import LedgerUnavailable, Store, connect
 from gateway.ledger.views import Views
 from gateway.policy import Policy, PolicyInvalid, SecretMissing
@@ -71,7 +76,10 @@ async def _serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     secret = demo_secret(settings.data_dir) if settings.demo else None
     key = demo_key(secret) if secret else None
-    watch = _watch_policy(settings, key)
+    load = _policy_loader(settings, key)
+    policy = load()
+    if not settings.sandbox:
+        check_secrets(policy)
     async with AsyncExitStack() as stack:
         listener, metrics_listener = _bind(settings.listen), _bind(settings.metrics_listen)
         stack.callback(listener.close)
@@ -93,9 +101,13 @@ async def _serve(settings: Settings) -> None:
             private_destinations=settings.private_destinations or (),
             demo_key=key,
         )
+        watch = _watch(policy, load, store, settings)
+        stack.push_async_callback(watch.leave)
+        await watch.enact()
         workers = _workers(config, metrics_dir)
         stack.push_async_callback(workers.stop)
         await workers.start(settings.workers)
+        on_hangup(stop, watch.read_again, workers.read_again)
 
         def ready() -> None:
             if secret:
@@ -108,16 +120,20 @@ async def _serve(settings: Settings) -> None:
         await serve_app(monitoring.app(), [metrics_listener], stop, ready)
 
 
-def _watch_policy(settings: Settings, key: DemoKey | None) -> PolicyWatch:
-    """Load the policy and see that every secret is there, before anything is started."""
+def _policy_loader(settings: Settings, key: DemoKey | None) -> Callable[[], Policy]:
+    return lambda: read_policy(settings.policies, key)
 
-    def load() -> Policy:
-        return read_policy(settings.policies, key)
 
-    policy = load()
-    if not settings.sandbox:
-        check_secrets(policy)
-    return PolicyWatch(policy, settings.policies, load, secrets_needed=not settings.sandbox)
+def _watch(policy: Policy, load: Callable[[], Policy], store: Store, settings: Settings) -> PolicyWatch:
+    """Follow the folder, and ask the store in the name of this host whether what it holds is in force."""
+    host, scripts = uuid.uuid4().hex, load_scripts()
+    return PolicyWatch(
+        policy,
+        settings.policies,
+        load,
+        lambda account: Enactment(store, scripts, account, host),
+        secrets_needed=not settings.sandbox,
+    )
 
 
 def _bind(where: tuple[str, int]) -> socket.socket:

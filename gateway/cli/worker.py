@@ -15,10 +15,12 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from gateway.cli.assembly import Assembly
+from gateway.cli.following import PolicyFollower
 from gateway.cli.logs import log_to_stderr
 from gateway.domain.secret import Secret
-from gateway.ledger.store import connect
-from gateway.policy import Policy, PolicyInvalid, Problem, SecretMissing, follow_policy, load_policy, with_key
+from gateway.ledger.enactment import read_in_force
+from gateway.ledger.store import Store, connect
+from gateway.policy import FolderWatch, Policy, PolicyInvalid, Problem, load_policy, with_key
 from gateway.server.serving import serve_app
 from gateway.telemetry import Telemetry
 from gateway.upstream.client import HttpxUpstream
@@ -67,7 +69,7 @@ def read_policy(folder: Path, demo_key: DemoKey | None) -> Policy:
 
 async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, str]) -> None:
     """Serve until `stop` is set."""
-    folder, telemetry = Path(config.policies), Telemetry(CollectorRegistry())
+    telemetry = Telemetry(CollectorRegistry())
     async with AsyncExitStack() as stack:
         store, client = connect(config.store_url), HttpxUpstream()
         stack.push_async_callback(store.aclose)
@@ -88,25 +90,24 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             private_destinations=config.private_destinations,
             probe=probe,
         )
-        policy = read_policy(folder, config.demo_key)
-        assembly.adopt(policy)
+        follower = _follow(config, assembly, store)
         stack.push_async_callback(assembly.aclose, DRAIN_SECONDS)
-        following = asyncio.ensure_future(_follow(config, assembly, policy.version))
+        await follower.catch_up()
+        following = asyncio.ensure_future(follower.run())
         stack.callback(following.cancel)
         listener = socket.socket(fileno=config.listener_fd)
         await serve_app(assembly.app, [listener], stop, lambda: _tell_ready(config.ready_fd))
 
 
-async def _follow(config: WorkerConfig, assembly: Assembly, version: str) -> None:
-    """Adopt every valid change of the policy folder; an invalid one changes nothing, and is told once."""
+def _follow(config: WorkerConfig, assembly: Assembly, store: Store) -> PolicyFollower:
+    """Adopt the policy of the folder, and see to it that its changes are adopted as they come into force."""
     folder = Path(config.policies)
-    async for found in follow_policy(lambda: read_policy(folder, config.demo_key), folder, version):
-        try:
-            if isinstance(found, PolicyInvalid):
-                raise found
-            assembly.adopt(found)
-        except (PolicyInvalid, SecretMissing) as error:
-            log.debug("the last good policy stays: %s", error)  # the parent says it aloud, once for all workers
+    policy = read_policy(folder, config.demo_key)
+    watch = FolderWatch(lambda: read_policy(folder, config.demo_key), folder, policy.version)
+    follower = PolicyFollower(watch, policy, assembly.adopt, lambda account: read_in_force(store, account))
+    assembly.app.catch_up = follower.catch_up
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, follower.read_again)
+    return follower
 
 
 def _tell_ready(ready_fd: int) -> None:

@@ -18,6 +18,7 @@ class Code(StrEnum):
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
+    POLICY_BEHIND = "policy_behind"
     BUDGET_EXCEEDED = "budget_exceeded"
     COUNT_EXCEEDED = "count_exceeded"
     RATE_EXCEEDED = "rate_exceeded"

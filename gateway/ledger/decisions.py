@@ -14,7 +14,8 @@ class Order:
     `slot_s` is the time after which its slot frees itself; `stale_s` the time after which a create that was not
     heard of again has lost its worker. `idempotency` is (digest of the tenant's key, fingerprint of the request);
     `input_digest` names the input, so that its execution is recognised upstream if its answer never comes. `webhook`
-    is where the tenant wants to be told of the end.
+    is where the tenant wants to be told of the end. `policy` is the number of the policy by which it was priced (0
+    where the ledger knows of none).
     """
 
     id: str
@@ -29,6 +30,7 @@ class Order:
     idempotency: tuple[str, str] | None = None
     input_digest: str = ""
     webhook: Webhook | None = None
+    policy: int = 0
     dry: bool = False
 
 

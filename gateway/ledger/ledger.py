@@ -8,6 +8,7 @@ from gateway.domain.money import MAX_UNITS
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.decisions import Capacity, Decision, Order
+from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.outbox import OWN_BODY_SECONDS, SEATS
 from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
 from gateway.ledger.records import read_record
@@ -61,12 +62,17 @@ class Ledger:
         return self._seen_us + int((time.monotonic() - self._seen_at) * MICROSECONDS)
 
     async def reserve(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision:
-        """Decide a create over every limit and upstream key, and hold its money, in one step."""
+        """Decide a create over every limit and upstream key, and hold its money, in one step.
+
+        Raises PolicyBehind where the policy in force is not the one by which the order was priced.
+        """
         for _ in range(4):  # a window that just ended and a set that is new each cost one more round; more is a fault
             snapshot = postings.at(await self.now_us())
             what, *rest = await self._run("reserve", await self._reserve_request(order, postings, snapshot, upstream))
             if what == b"unseeded":
                 await self._run("seed", _seed_request(postings, snapshot))
+            elif what == b"behind":
+                raise PolicyBehind(f"priced by policy {order.policy}, in force is {int(rest[0])}")
             elif what not in (b"late", b"window"):
                 return read_decision(what, rest, snapshot.limits, self._seen_us)
         raise LedgerUnavailable(f"reserve: no decision after 4 tries, the last answer was {what!r}")
@@ -187,6 +193,7 @@ class Ledger:
             "counters": snapshot.counters,
             "checks": snapshot.checks,
             "upstream": upstream,
+            "policy": order.policy,
             "send_us": _us(SEND_SECONDS),
             "slot_us": _us(order.slot_s),
             "stale_us": _us(order.stale_s),

@@ -7,6 +7,7 @@ from importlib.resources import files
 from gateway.domain.reservation import TRANSITIONS
 
 VERBS = (
+    "enact",
     "reserve",
     "seed",
     "confirm",

@@ -4,7 +4,7 @@
 what stands alone, `linking` what refers to others; `policy` is the result.
 """
 
-from gateway.policy.following import follow_policy
+from gateway.policy.following import FolderWatch
 from gateway.policy.loading import load_policy, review_policy
 from gateway.policy.policy import Account, Policy, Principal, Tenant, UpstreamKey, with_key
 from gateway.policy.problems import PolicyInvalid, Problem
@@ -12,6 +12,7 @@ from gateway.policy.upstream_secret import SecretMissing, read_secret
 
 __all__ = [
     "Account",
+    "FolderWatch",
     "Policy",
     "PolicyInvalid",
     "Principal",
@@ -19,7 +20,6 @@ __all__ = [
     "SecretMissing",
     "Tenant",
     "UpstreamKey",
-    "follow_policy",
     "load_policy",
     "read_secret",
     "review_policy",

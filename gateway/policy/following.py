@@ -2,43 +2,57 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from gateway.policy.folder import policy_files
 from gateway.policy.policy import Policy
 from gateway.policy.problems import PolicyInvalid
 
-#: How often the folder is looked at: a change is in force well within two seconds.
+#: How often a folder is to be looked at: a change is in force well within two seconds.
 PAUSE_SECONDS = 0.5
+#: A file that is younger may change once more without its time telling: file systems count time in steps.
+SETTLED_NS = 10**9
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
 
-async def follow_policy(
-    load: Callable[[], Policy], folder: Path, version: str
-) -> AsyncIterator[Policy | PolicyInvalid]:
-    """Give every new content of the folder, for ever; `version` is that of the content in force.
+class FolderWatch:
+    """Gives every new content of a folder; `version` is that of the content that is known at first.
 
     Files are compared by time, size and inode, so that a link which Kubernetes swaps counts as a change. Work on
     files is done in a thread. A file that changes while it is read is read again.
     """
-    seen: Stamp | None = None  # so that a change between the first load and the first look is not missed
-    while True:
-        await asyncio.sleep(PAUSE_SECONDS)
-        stamp = await asyncio.to_thread(_stamp, folder)
-        if stamp == seen:
-            continue
-        found = await asyncio.to_thread(_load, load)
-        if await asyncio.to_thread(_stamp, folder) != stamp:
-            continue
-        seen = stamp
-        if isinstance(found, PolicyInvalid):
-            version = ""  # what follows is news, even if it is what was in force before
-            yield found
-        elif found.version != version:
-            version = found.version
-            yield found
+
+    def __init__(self, load: Callable[[], Policy], folder: Path, version: str) -> None:
+        self._load = load
+        self._folder = folder
+        self._version = version
+        self._seen: Stamp | None = None  # so that a change between the first load and the first look is not missed
+        self._problem = ""
+
+    async def look(self) -> Policy | PolicyInvalid | None:
+        """Give the content if it is news; None while it is what was given last, or changes under the look."""
+        stamp = await asyncio.to_thread(_stamp, self._folder)
+        if stamp == self._seen:
+            return None
+        found = await self.read()
+        if await asyncio.to_thread(_stamp, self._folder) != stamp:
+            return None
+        self._seen = stamp if _settled(stamp) else None
+        return self._news(found)
+
+    async def read(self) -> Policy | PolicyInvalid:
+        """Read the folder, whether it is news or not."""
+        return await asyncio.to_thread(_load, self._load)
+
+    def _news(self, found: Policy | PolicyInvalid) -> Policy | PolicyInvalid | None:
+        version, problem = ("", str(found)) if isinstance(found, PolicyInvalid) else (found.version, "")
+        if (version, problem) == (self._version, self._problem):
+            return None
+        # What follows something invalid is news, even if it is what was in force before.
+        self._version, self._problem = version, problem
+        return found
 
 
 def _load(load: Callable[[], Policy]) -> Policy | PolicyInvalid:
@@ -50,8 +64,16 @@ def _load(load: Callable[[], Policy]) -> Policy | PolicyInvalid:
 
 def _stamp(folder: Path) -> Stamp:
     """Look at the files; a folder that changes under the look gives a stamp that no later one equals."""
+    if not folder.is_dir():
+        return ()
     try:
         found = [(path, path.stat()) for path in policy_files(folder)]
     except OSError:
         return (("", time.monotonic_ns(), 0, 0),)
     return tuple((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in found)
+
+
+def _settled(stamp: Stamp) -> bool:
+    """Tell whether every file is old enough for its time to tell the next change of it."""
+    youngest = max((changed_ns for _, changed_ns, _, _ in stamp), default=0)
+    return not 0 <= time.time_ns() - youngest < SETTLED_NS

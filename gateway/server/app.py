@@ -12,6 +12,7 @@ from starlette.routing import Match, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.domain.errors import Code, Refused
+from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.store import LedgerUnavailable
 from gateway.server.create import Creates
 from gateway.server.exchange import Exchange, encode_headers
@@ -45,21 +46,26 @@ class GatewayApp:
         self._router = Router(routes=self._routes, redirect_slashes=False)
         self._telemetry = parts.telemetry
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def serve(self, scope: Scope, receive: Receive, send: Send, *, last: bool) -> None:
+        """Answer one request. Raises PolicyBehind, with nothing answered or changed, unless it is the `last` try."""
         if scope["type"] != "http":
             raise RuntimeError(f"this app serves http and not {scope['type']}")
         begun = time.perf_counter()
-        state = scope["state"] = {"request_id": _request_id(scope), "facts": {}}
+        state = scope["state"] = {"request_id": _request_id(scope), "facts": {}, "last": last}
         watched = _Watched(send, state["request_id"])
         route, endpoint = self._find(scope)
+        again = False
         try:
             await endpoint(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001 (the border: whatever fails inside is answered, and logged)
+        except Exception as error:
+            again = isinstance(error, PolicyBehind) and not last
+            if again:
+                raise
             _explain(error, state)
             await self._refuse(watched, as_refusal(error))
         finally:
-            self._account(scope, route, watched.status, time.perf_counter() - begun)
+            if not again:
+                self._account(scope, route, watched.status, time.perf_counter() - begun)
 
     def _find(self, scope: Scope) -> tuple[str, Endpoint]:
         """Name the route (a closed set, for metrics), and give what answers it."""
@@ -134,7 +140,7 @@ def _explain(error: Exception, state: dict[str, Any]) -> None:
     state["facts"]["code"] = as_refusal(error).code.value
     if isinstance(error, LedgerUnavailable):
         faults.warning("request %s: the ledger does not answer: %s", state["request_id"], error)
-    elif not isinstance(error, Refused):
+    elif not isinstance(error, Refused | PolicyBehind):
         faults.error("request %s failed", state["request_id"], exc_info=error)
 
 

@@ -17,6 +17,7 @@ from gateway.domain.money import format_usd
 from gateway.domain.reservation import State
 from gateway.domain.webhook import Webhook
 from gateway.ledger.decisions import Answered
+from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.store import LedgerUnavailable
 from gateway.policy import Principal
 from gateway.pricing import Model
@@ -61,7 +62,9 @@ class Creates:
             # From here on a client that hangs up, or a worker that is asked to stop, changes nothing.
             create = _Create(self._parts, exchange, principal, body)
             reply = await asyncio.shield(self._parts.recorder.keep(create.carry()))
-        except (Refused, LedgerUnavailable) as error:
+        except (Refused, LedgerUnavailable, PolicyBehind) as error:
+            if isinstance(error, PolicyBehind) and not exchange.last:  # it begins anew, by the policy in force
+                raise
             code = as_refusal(error).code.value
             self._parts.telemetry.admissions.labels(principal.tenant.id, code).inc()
             raise
@@ -84,7 +87,7 @@ class _Create:
         self._model = parts.policy.models.get(body.model) or Model(slug="unknown")
 
     async def carry(self) -> Reply:
-        """Price, reserve, forward and record. Raises Refused or LedgerUnavailable."""
+        """Price, reserve, forward and record. Raises Refused, LedgerUnavailable or PolicyBehind."""
         policy, tenant = self._parts.policy, self._principal.tenant
         admission, idempotency = self._parts.admission, self._idempotency()
         quote = await price_seen(

@@ -26,6 +26,7 @@ class Exchange:
         self.path: str = scope["path"]
         self.request_id: str = scope["state"]["request_id"]
         self.scope = scope
+        self.last: bool = scope["state"]["last"]
         self._receive = receive
         self._send = send
 

@@ -1,15 +1,28 @@
 """The app in force: the one that serves by the latest policy."""
 
-from starlette.types import Receive, Scope, Send
+from collections.abc import Awaitable, Callable
 
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.ledger.enactment import PolicyBehind
 from gateway.server.app import GatewayApp
+from gateway.server.exchange import MOST_BODY_BYTES
+
+
+async def _know_better() -> None:
+    """Do nothing: nobody follows the policy."""
 
 
 class AppInForce:
-    """Hands every request to the present app; a request keeps the one, and so the policy, with which it began."""
+    """Hands every request to the present app; a request keeps the one, and so the policy, with which it began.
+
+    Except where the ledger knows of a newer policy: then nothing was decided yet, and the request begins anew once
+    `catch_up` has done what it can.
+    """
 
     def __init__(self) -> None:
         self._app: GatewayApp | None = None
+        self.catch_up: Callable[[], Awaitable[None]] = _know_better
 
     def put(self, app: GatewayApp) -> None:
         """Put an app into force."""
@@ -17,6 +30,41 @@ class AppInForce:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the present app."""
+        kept = _Kept(receive)
+        try:
+            await self._present().serve(scope, kept, send, last=False)
+        except PolicyBehind:
+            await self.catch_up()
+            kept.rewind()
+            await self._present().serve(scope, kept, send, last=True)
+
+    def _present(self) -> GatewayApp:
         if self._app is None:
             raise RuntimeError("no policy was adopted before the first request")
-        await self._app(scope, receive, send)
+        return self._app
+
+
+class _Kept:
+    """Receives a request's messages, and can give them once more; of what is too long to be read, nothing is kept."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._messages: list[Message] = []
+        self._size = 0
+        self._next = 0
+
+    async def __call__(self) -> Message:
+        if self._next < len(self._messages):
+            message = self._messages[self._next]
+        else:
+            message = await self._receive()
+            self._size += len(message.get("body", b""))
+            if self._size > MOST_BODY_BYTES:
+                return message
+            self._messages.append(message)
+        self._next += 1
+        return message
+
+    def rewind(self) -> None:
+        """Begin again with the first message."""
+        self._next = 0

@@ -23,11 +23,13 @@ from gateway.server.policy_metrics import key_expiries, reloads
 
 
 class Policies(Protocol):
-    """The policy in force, what is wrong with a change that is not adopted, and how often which was so."""
+    """The last good policy, what is wrong with a later one, why it is not in force, and how often which was so."""
 
     policy: Policy
     problem: str | None
+    behind: str | None
     reloads: dict[str, int]
+    numbers: dict[str, int]
 
 
 class Monitoring:
@@ -71,6 +73,7 @@ class Monitoring:
             "status": "not ready" if faults else "ready",
             "faults": faults,
             "policy_version": self._policies.policy.version,
+            "policy_numbers": self._policies.numbers,
             "policy_problem": self._policies.problem,
         }
         return JSONResponse(body, 503 if faults else 200)
@@ -82,12 +85,14 @@ class Monitoring:
         ready = _gauge("gateway_ready", "Whether creates can be admitted", not await self._faults())
         changes = reloads(self._policies.reloads)
         expiries = key_expiries(self._policies.policy, self._wall_clock_us())
-        registry.register(_Families([ready, changes, expiries, *await self._ledger_families()]))
+        behind = _gauge("gateway_policy_behind", "Whether another policy is in force", bool(self._policies.behind))
+        registry.register(_Families([ready, changes, behind, expiries, *await self._ledger_families()]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def _faults(self) -> list[str]:
         """Say, one item each, why creates cannot be admitted; a ledger that cannot be written to is one."""
         faults = [] if self._workers() else ["no worker runs"]
+        faults += [self._policies.behind] if self._policies.behind else []
         for account in self._policies.policy.accounts:
             try:
                 await self._views(account).probe()

@@ -4,8 +4,9 @@ from types import MappingProxyType
 
 import msgspec
 
-from gateway.admission.refusals import ledger_unavailable
+from gateway.admission.refusals import ledger_unavailable, policy_behind
 from gateway.domain.errors import Code, Refused
+from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.store import LedgerUnavailable
 
 STATUS = MappingProxyType(
@@ -20,6 +21,7 @@ STATUS = MappingProxyType(
         Code.IDEMPOTENCY_IN_PROGRESS: 409,
         Code.IDEMPOTENCY_MISMATCH: 422,
         Code.LEDGER_UNAVAILABLE: 503,
+        Code.POLICY_BEHIND: 503,
         Code.BUDGET_EXCEEDED: 402,
         Code.COUNT_EXCEEDED: 429,
         Code.RATE_EXCEEDED: 429,
@@ -61,4 +63,6 @@ def as_refusal(error: Exception) -> Refused:
         return error
     if isinstance(error, LedgerUnavailable):
         return ledger_unavailable(error.cause)
+    if isinstance(error, PolicyBehind):
+        return policy_behind()
     return Refused(Code.INTERNAL, "the gateway failed at this request; its log says why, by the X-Request-Id")

@@ -1,5 +1,5 @@
 """Alerting over a real ledger, whose clock is in the test's hand."""
 
-from ledger.conftest import bench, redis, store_url
+from ledger.conftest import bench, place, redis
 
-__all__ = ["bench", "redis", "store_url"]
+__all__ = ["bench", "place", "redis"]

@@ -5,16 +5,21 @@ import stat
 from pathlib import Path
 
 import pytest
-from ledger.conftest import redis, store_url
+from ledger.conftest import Place, place, redis
 from redis.asyncio import Redis
 
 from gateway.cli.secret import find_secret
 from gateway.ledger.store import connect
 from gateway.settings import SettingInvalid, Settings, read_settings
 
-__all__ = ["redis", "store_url"]
+__all__ = ["place", "redis", "store_url"]
 
 GOOD = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def store_url(place: Place) -> str:
+    return place.url
 
 
 def settings(data_dir: Path, **more: str) -> Settings:

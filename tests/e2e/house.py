@@ -26,14 +26,16 @@ class House:
         settings = {"seconds": seconds, "creates_per_minute": creates_per_minute, "concurrent": concurrent}
         return self.keep(Sandbox(self._place("sandbox") / "log", **settings))
 
-    def gateway(self, policies: Policies, sandbox: Sandbox, *, workers: int = 1, **more: str) -> Gateway:
-        """Start a gateway; `more` are flags, with `_` for `-`."""
+    def gateway(
+        self, policies: Policies, sandbox: Sandbox, *, workers: int = 1, folder: Path | None = None, **more: str
+    ) -> Gateway:
+        """Start a gateway, on a folder of its own unless one is given; `more` are flags, with `_` for `-`."""
         place = self._place("gateway")
         flags = {
             "listen": "127.0.0.1:0",
             "metrics-listen": "127.0.0.1:0",
             "data-dir": place / "data",
-            "policies": policies.write(place / "policies"),
+            "policies": folder or policies.write(place / "policies"),
             "upstream-url": sandbox.url,
             "workers": workers,
         } | {name.replace("_", "-"): value for name, value in more.items()}

@@ -10,6 +10,7 @@
 --     granted is the part of amount that is there by grants for a while, which the text `grants` tells;
 --   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
 --   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
+--   policy (number of the one by which it was priced, 0: none);
 --   idem: {key, fingerprint} or nil; webhook: the tenant's {url, secret, lane} or nil; dry: answer, but write nothing.
 -- Replies: {what, now, …}; a check is {violated, used, held, wait_us}
 --   'admitted', now, upstream key, {check}…   as they are after this create (dry: before it)
@@ -17,6 +18,7 @@
 --                                             pass 2^53 - 1
 --   'busy',     now, wait_us, {check}…        every limit passes, but no upstream key has a slot and rate free
 --   'late', now    the call took longer than late_us to arrive   'window', now   not within start and stop
+--   'behind', now, number   the policy in force is another one, of that number
 --   'unseeded', now   a counter is behind its scope, or the set is new: run seed first
 --   'known', now, state, upstream key   this id was reserved before: a repeat changes nothing
 --   What became of the first create with this Idempotency-Key: 'mismatch', now   it was another request
@@ -37,6 +39,8 @@ if req.idem then
   end
 end
 
+local in_force = tonumber(redis.call('HGET', prefix .. ':policy', 'number') or '0')
+if in_force ~= req.policy then return { 'behind', at, in_force } end
 if at < req.start or at >= req.stop then return { 'window', at } end
 if redis.call('HEXISTS', prefix .. ':postings', req.postings) == 0 then return { 'unseeded', at } end
 
