@@ -9,7 +9,7 @@ from gateway.policy.keys import digest, new_secret
 
 KLEIN = "flux-2-klein-4b-base-edit"
 REMOVER = "eachlabs-bg-remover-v1"
-_SHIPPED = Path(__file__).parents[2] / "policies" / "models" / f"{KLEIN}.toml"
+BOOK = Path(__file__).parents[2] / "policies" / "models"
 
 
 class Policies:
@@ -18,7 +18,7 @@ class Policies:
     def __init__(self) -> None:
         self._texts: list[str] = []
         self.secrets: dict[str, str] = {}
-        self.model = _SHIPPED.read_text("utf-8")
+        self.model = (BOOK / f"{KLEIN}.toml").read_text("utf-8")
 
     def account(self, id: str = "main", *, concurrent: int = 1000, per_minute: int = 10_000, **fields: Any) -> None:
         """Add an upstream account with one key."""
@@ -47,6 +47,10 @@ class Policies:
             _table("model", slug=slug, price_version="1"),
             f'[model.price]\nkind = "fixed"\nusd = "{usd}"\n',
         ]
+
+    def whole_book(self) -> None:
+        """Add every model that the repository ships."""
+        self.model = "\n".join(file.read_text("utf-8") for file in sorted(BOOK.glob("*.toml")))
 
     def write(self, folder: Path) -> Path:
         """Write the folder."""
