@@ -13,7 +13,7 @@ FAULTS = Scenario("small", "every fault, and no crash, which takes its time", SC
 
 
 async def test_with_every_fault_nothing_is_overspent_and_nobody_refused_wrongly() -> None:
-    (found,) = [each async for each in play(EachlabsGateway(), FAULTS, [Load(12, 72, 1)], find_server(None))]
+    (found,) = [each async for each in play(EachlabsGateway(), FAULTS, [Load(12, 48, 1)], find_server(None))]
     verdict = found.verdict
     assert (verdict.overspend_percent, verdict.wrongful, found.sent_twice) == (0, 0, 0)
     # It was tried: the budget was spent, there was refused, and something was lost on the way.

@@ -10,7 +10,7 @@ from e2e.clients import Tenant
 from e2e.programs import Gateway
 
 Tenants = Callable[[str], Tenant]
-WARM, MEASURED, AT_ONCE = 400, 1200, 16
+WARM, MEASURED, AT_ONCE = 320, 960, 16
 #: Measured: some 230, which the allocator keeps once and not again. The smallest thing of a request that is worth
 #: keeping, its ASGI scope, is larger.
 MOST_BYTES_A_REQUEST = 1024
