@@ -1,10 +1,12 @@
-"""`gateway policy schema | enact`: the grammar of policies for editors, and which policy is in force."""
+"""`gateway policy schema | diff | enact`: what is to be known of a policy before it is in force."""
 
 import argparse
 import asyncio
 import sys
 
 from gateway.cli.check import load_or_explain
+from gateway.cli.policy_diff import add_arguments as add_diff_arguments
+from gateway.cli.policy_diff import diff
 from gateway.cli.stores import add_store_arguments, open_store
 from gateway.ledger.embedded import StoreFailed
 from gateway.ledger.enactment import Enactment
@@ -18,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("schema", help="print the JSON Schema of policy files, for editors")
+    text = "what NEW changes about OLD, in words; exit 0 without a change, 1 with changes, 2 where it cannot be told"
+    add_diff_arguments(actions.add_parser("diff", help=text, description=text))
     text = "put the folder into force, whatever is; gateways with another folder admit nothing from then on"
     add_store_arguments(actions.add_parser("enact", help=text, description=text))
 
@@ -27,6 +31,8 @@ def run(flags: argparse.Namespace) -> int:
     if flags.action == "schema":
         print(policy_schema(), end="")
         return 0
+    if flags.action == "diff":
+        return diff(flags)
     try:
         return asyncio.run(_enact(flags))
     except (SettingInvalid, StoreFailed, LedgerUnavailable, ValueError) as error:

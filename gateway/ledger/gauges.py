@@ -38,14 +38,15 @@ async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iter
 
     async def one(limit: Limit) -> LimitUse:
         async with gate:
-            return LimitUse(limit, *await _use(views, limit, now_us))
+            return LimitUse(limit, *await read_use(views, limit, now_us))
 
     uses = await asyncio.gather(*(one(limit.at(now_us)) for limit in limits))
     in_flight = {key: await views.upstream_slots(key, now_us) for key in upstream_keys}
     return AccountGauges(await views.totals(), now_us, in_flight, list(uses), await views.alerts())
 
 
-async def _use(views: Views, limit: Limit, now_us: int) -> tuple[int, int]:
+async def read_use(views: Views, limit: Limit, now_us: int) -> tuple[int, int]:
+    """Read the use of a limit that is in force: used and held, in its own unit. Raises LedgerUnavailable."""
     counter = counter_of(limit)
     if counter:
         counted = await views.counted(counter, bounds(counter.window, counter.zone, now_us).start_us)

@@ -84,6 +84,15 @@ class Views:
         values = await self._store.read("HMGET", counter.key(self.prefix, start_us), "c", "h", "n")
         return Counted(*(int(value or 0) for value in values))
 
+    async def is_complete(self, counter: Counter, start_us: int) -> bool:
+        """Tell whether a counter has seen every reservation of its scope in the window that starts then.
+
+        One that is new, or was away from the policy, has not: the next create brings it up from the journal.
+        """
+        seen = await self._store.read("HGET", counter.key(self.prefix, start_us), "x")
+        number, last_us = await self._store.read("HMGET", f"{self.prefix}:x:{counter.scope}", "n", "at")
+        return seen == number if seen else int(last_us or -1) < start_us
+
     async def alerts(self) -> dict[tuple[str, str, str], int]:
         """Count the alerts that were ever raised, by scope, limit and threshold."""
         counted = await self._store.read("HGETALL", f"{self.prefix}:alerts")

@@ -1,0 +1,51 @@
+"""Present use: how far limits are used, those too that the ledger has not counted yet."""
+
+from collections.abc import Iterable, Sequence
+
+from gateway.domain.limit import Limit, LimitKind
+from gateway.domain.window import bounds
+from gateway.ledger.fold import Fold, Place
+from gateway.ledger.gauges import LimitUse, read_use
+from gateway.ledger.journal import read_journal
+from gateway.ledger.postings import Counted, Counter, counter_of
+from gateway.ledger.store import Store
+from gateway.ledger.views import Views
+
+
+async def read_present(store: Store, account: str, limits: Iterable[Limit]) -> list[LimitUse]:
+    """Give the use of limits of an account, of another policy perhaps than the one in force; changes nothing.
+
+    A counter that is new, or was away, is brought up by the next create from the journal; here it is read from
+    there. Raises LedgerUnavailable.
+    """
+    views = Views(store, account)
+    now_us = await views.now_us()
+    in_force = [limit.at(now_us) for limit in limits]
+    places = {limit: _place(counter, now_us) for limit in in_force if (counter := counter_of(limit))}
+    unread = [place for place in set(places.values()) if not await views.is_complete(place.counter, place.start_us)]
+    sums = await _from_journal(store, account, unread) if unread else {}
+    return [
+        _counted(limit, sums[places[limit]])
+        if limit in places and places[limit] in sums
+        else LimitUse(limit, *await read_use(views, limit, now_us))
+        for limit in in_force
+    ]
+
+
+def _place(counter: Counter, now_us: int) -> Place:
+    return Place(counter, bounds(counter.window, counter.zone, now_us).start_us)
+
+
+async def _from_journal(store: Store, account: str, places: Sequence[Place]) -> dict[Place, Counted]:
+    postings = await store.read("HGETALL", f"{Views(store, account).prefix}:postings")
+    texts = {id_.decode(): text.decode() for id_, text in postings.items()}
+    fold = Fold(texts, [place.counter for place in places])
+    async for entry in read_journal(store, account):
+        fold.add(entry)
+    return {place: fold.sum_of(place) for place in places}
+
+
+def _counted(limit: Limit, sums: Counted) -> LimitUse:
+    if limit.kind is LimitKind.COUNT:
+        return LimitUse(limit, sums.predictions, 0)
+    return LimitUse(limit, sums.charged, sums.held)
