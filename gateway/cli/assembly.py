@@ -57,6 +57,7 @@ class Assembly:
         telemetry: Telemetry,
         environ: Mapping[str, str],
         secret: Secret,
+        owners: Owners,
         *,
         upstream_url: str | None = None,
         upstream_secret: str | None = None,
@@ -76,7 +77,7 @@ class Assembly:
         self._private_destinations = private_destinations
         self._probe = probe
         self._scripts = load_scripts()
-        self._owners = Owners()
+        self._owners = owners
         self._kept = Kept()
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, tuple[AccountParts, Policy]] = {}

@@ -33,6 +33,7 @@ from gateway.ledger.store import LedgerUnavailable, Store, connect
 from gateway.ledger.views import Views
 from gateway.policy import Policy, PolicyInvalid, SecretMissing
 from gateway.server.monitoring import Monitoring
+from gateway.server.owners import HostOwners
 from gateway.server.serving import address, bind, serve_app
 from gateway.settings import SettingInvalid, Settings, add_arguments, read_settings
 
@@ -87,13 +88,16 @@ async def _serve(settings: Settings) -> None:
         store = connect(store_url)
         stack.push_async_callback(store.aclose)
         upstream_url = await _open_upstream(settings, stack)
-        metrics_dir = _metrics_dir(settings.data_dir)
-        stack.callback(shutil.rmtree, metrics_dir, ignore_errors=True)
+        shared_dir = _shared_dir(settings.data_dir)
+        stack.callback(shutil.rmtree, shared_dir, ignore_errors=True)
+        owners = shared_dir / "owners.sqlite"
+        HostOwners(owners).close()  # made once, before workers open it at the same time
         config = WorkerConfig(
             policies=str(settings.policies),
             store_url=store_url,
             listener_fd=listener.fileno(),
             ready_fd=-1,
+            owners=str(owners),
             upstream_url=upstream_url,
             upstream_secret=SANDBOX_SECRET if settings.sandbox else None,
             public_url=settings.public_url,
@@ -104,7 +108,7 @@ async def _serve(settings: Settings) -> None:
         watch = _watch(policy, load, store, settings)
         stack.push_async_callback(watch.leave)
         await watch.enact()
-        workers = _workers(config, metrics_dir)
+        workers = _workers(config, str(shared_dir))
         stack.push_async_callback(workers.stop)
         await workers.start(settings.workers)
         on_hangup(stop, watch.read_again, workers.read_again)
@@ -116,7 +120,7 @@ async def _serve(settings: Settings) -> None:
 
         watching = asyncio.ensure_future(watch.run())
         stack.callback(watching.cancel)
-        monitoring = _monitoring(watch, store, workers, metrics_dir)
+        monitoring = _monitoring(watch, store, workers, str(shared_dir))
         await serve_app(monitoring.app(), [metrics_listener], stop, ready)
 
 
@@ -143,14 +147,15 @@ def _bind(where: tuple[str, int]) -> socket.socket:
         raise CannotServe(f"cannot listen on {where[0]}:{where[1]}: {error.strerror}; choose another port") from error
 
 
-def _metrics_dir(data_dir: Path) -> str:
-    """Make the directory through which workers share their metrics, and clear those of gateways that were killed."""
-    for left in data_dir.glob("metrics-*"):
-        if not Path(f"/proc/{left.name.removeprefix('metrics-')}").exists():
+def _shared_dir(data_dir: Path) -> Path:
+    """Make the directory through which workers share metrics and owners; clear those of gateways that were killed."""
+    for left in data_dir.glob("workers-*"):
+        if not Path(f"/proc/{left.name.removeprefix('workers-')}").exists():
             shutil.rmtree(left, ignore_errors=True)
-    made = data_dir / f"metrics-{os.getpid()}"
-    made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return str(made)
+    made = data_dir / f"workers-{os.getpid()}"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(mode=0o700, parents=True)
+    return made
 
 
 async def _open_store(settings: Settings, stack: AsyncExitStack) -> str:

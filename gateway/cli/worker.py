@@ -21,6 +21,7 @@ from gateway.domain.secret import Secret
 from gateway.ledger.enactment import read_in_force
 from gateway.ledger.store import Store, connect
 from gateway.policy import FolderWatch, Policy, PolicyInvalid, Problem, load_policy, with_key
+from gateway.server.owners import HostOwners, Owners
 from gateway.server.serving import serve_app
 from gateway.telemetry import Telemetry
 from gateway.upstream.client import HttpxUpstream
@@ -48,6 +49,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     store_url: str
     listener_fd: int
     ready_fd: int
+    owners: str
     secret: tuple[str, ...]
     upstream_url: str | None = None
     upstream_secret: str | None = None
@@ -76,6 +78,8 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
         tenants_client = HttpxUpstream(PublicTransport(config.private_destinations))
         stack.push_async_callback(client.aclose)
         stack.push_async_callback(tenants_client.aclose)
+        host = HostOwners(Path(config.owners))
+        stack.callback(host.close)
         probe = ImageProbe(tenants_client, telemetry)
         stack.callback(probe.close)
         assembly = Assembly(
@@ -84,6 +88,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             telemetry,
             environ,
             Secret(config.secret),
+            Owners(host),
             upstream_url=config.upstream_url,
             upstream_secret=config.upstream_secret,
             public_url=config.public_url,

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ def policies() -> Policies:
 
 @pytest.fixture(scope="module")
 def gateway(house: House, policies: Policies, sandbox: Sandbox) -> Gateway:
-    return house.gateway(policies, sandbox, workers=1)  # so that the worker asked knows what was created
+    return house.gateway(policies, sandbox, workers=2)
 
 
 @pytest.fixture
@@ -84,6 +85,41 @@ async def test_with_the_store_down_creates_are_refused_polls_go_on_and_it_recove
         assert (await acme.settled(prediction)).headers["X-Gateway-Cost-USD"] == "0.014"
     # Nor is anything held for the creates that were refused.
     assert await acme.spent() == (await upstream.billed(), 0) == (PRICE * 2, 0)
+
+
+async def test_what_one_worker_created_the_others_poll_while_the_store_is_down(
+    tenant: Tenants, http: httpx.AsyncClient, gateway: Gateway, still: Callable[[], None]
+) -> None:
+    """One worker stands still while the other creates, and the other way round when it is polled."""
+    http.headers["Connection"] = "close"  # so that whichever worker runs takes the next request
+    first, second = gateway.workers
+    acme = tenant("acme")
+    still()
+    with standing_still(second):
+        known = await acme.created()
+    os.kill(gateway.store, signal.SIGSTOP)
+    with standing_still(first):
+        assert (await acme.poll(known)).status_code == 200
+        assert_refused(await tenant("other").poll(known), 404, "not_found")
+        assert_refused(await acme.create(), 503, "ledger_unavailable")
+    os.kill(first, signal.SIGKILL)
+    os.kill(second, signal.SIGKILL)
+
+    async def polled_by_a_new_worker() -> bool:
+        return bool(set(gateway.workers) - {first, second}) and (await acme.poll(known)).status_code == 200
+
+    await until(polled_by_a_new_worker)
+    still()
+    await acme.settled(known)
+
+
+@contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def test_a_store_that_dies_is_started_again_and_has_lost_nothing(

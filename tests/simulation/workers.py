@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,7 @@ from gateway.cli.assembly import Assembly
 from gateway.domain.secret import Secret
 from gateway.ledger.store import Store
 from gateway.policy import Policy
+from gateway.server.owners import HostOwners, Owners
 from gateway.telemetry import Telemetry
 from simulation.store import SimClient
 from simulation.upstream import SimWire
@@ -23,10 +25,13 @@ class Worker:
 
     def __init__(self, client: SimClient, wire: SimWire, environ: Mapping[str, str], policy: Policy) -> None:
         self._client, self._wire = client, wire
+        self._host = HostOwners(Path(":memory:"))
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._context = contextvars.copy_context()
         self._context.run(_WORKER.set, self)
-        self.assembly = Assembly(Store(client), wire, Telemetry(CollectorRegistry()), environ, Secret(["s" * 32]))
+        self.assembly = Assembly(
+            Store(client), wire, Telemetry(CollectorRegistry()), environ, Secret(["s" * 32]), Owners(self._host)
+        )
         self.adopt(policy)
 
     @property
@@ -47,6 +52,7 @@ class Worker:
     def kill(self) -> None:
         """Die as by kill -9: nothing that is cleaned up from here on reaches the store or upstream."""
         self._client.dead = self._wire.dead = True
+        self._host.close()
         for task in list(self._tasks):
             task.cancel()
 
