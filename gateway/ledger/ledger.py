@@ -1,5 +1,6 @@
 """The ledger of one upstream account: each method runs one verb, in one atomic step of the store."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -66,6 +67,13 @@ class Ledger:
 
         Raises PolicyBehind where the policy in force is not the one by which the order was priced.
         """
+        try:
+            async with asyncio.timeout(SEND_SECONDS):  # what is decided later could not be sent any more
+                return await self._decide(order, postings, upstream)
+        except TimeoutError as error:
+            raise LedgerUnavailable(f"reserve: no decision within {SEND_SECONDS} s") from error
+
+    async def _decide(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision:
         for _ in range(4):  # a window that just ended and a set that is new each cost one more round; more is a fault
             snapshot = postings.at(await self.now_us())
             what, *rest = await self._run("reserve", await self._reserve_request(order, postings, snapshot, upstream))

@@ -1,5 +1,6 @@
 """The metrics listener: `/metrics`, `/healthz`, `/readyz`, answered by the parent for all its workers."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -82,23 +83,27 @@ class Monitoring:
         """Add up what the workers counted, and read from the ledger what only it knows."""
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=self._metrics_dir)  # type: ignore[no-untyped-call]
-        ready = _gauge("gateway_ready", "Whether creates can be admitted", not await self._faults())
+        faults, families = await asyncio.gather(self._faults(), self._ledger_families())
+        ready = _gauge("gateway_ready", "Whether creates can be admitted", not faults)
         changes = reloads(self._policies.reloads)
         expiries = key_expiries(self._policies.policy, self._wall_clock_us())
         behind = _gauge("gateway_policy_behind", "Whether another policy is in force", bool(self._policies.behind))
-        registry.register(_Families([ready, changes, behind, expiries, *await self._ledger_families()]))
+        registry.register(_Families([ready, changes, behind, expiries, *families]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def _faults(self) -> list[str]:
         """Say, one item each, why creates cannot be admitted; a ledger that cannot be written to is one."""
+        told = await asyncio.gather(*(self._fault(account) for account in self._policies.policy.accounts))
         faults = [] if self._workers() else ["no worker runs"]
         faults += [self._policies.behind] if self._policies.behind else []
-        for account in self._policies.policy.accounts:
-            try:
-                await self._views(account).probe()
-            except LedgerUnavailable as error:
-                faults.append(f"the ledger of account {account!r} cannot record, {error.cause}: {error}")
-        return faults
+        return faults + [fault for fault in told if fault]
+
+    async def _fault(self, account: str) -> str | None:
+        try:
+            await self._views(account).probe()
+        except LedgerUnavailable as error:
+            return f"the ledger of account {account!r} cannot record, {error.cause}: {error}"
+        return None
 
     async def _ledger_families(self) -> list[Metric]:
         policy = self._policies.policy
