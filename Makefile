@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench-pricing
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench-pricing memory
 
 help:                     ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -43,6 +43,9 @@ accuracy: .venv/.ready    ## how exactly budgets are kept, ours and LiteLLM's si
 
 bench-pricing: .venv/.ready
 	$(RUN)python -m benchmarks.pricing
+
+memory: .venv/.ready      ## what an ended prediction takes of the store's memory: FLAGS="--server redis-server"
+	$(RUN)python -m benchmarks.memory $(FLAGS)
 
 format: .venv/.ready      ## put the code into its form
 	$(RUN)ruff format .

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
+import secrets
 import time
-import uuid
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ from gateway.ledger.outbox import Outbox
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import Store
+from gateway.ledger.upkeep import Upkeep
 from gateway.ledger.views import Views
 from gateway.policy import Account, Policy, read_secret
 from gateway.server.app import GatewayApp
@@ -82,7 +83,7 @@ class Assembly:
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, tuple[AccountParts, Policy]] = {}
         self._secrets: dict[tuple[str, str], str] = {}
-        self._actors: list[Reconciler | Teller] = []
+        self._actors: list[Reconciler | Teller | Upkeep] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
     def adopt(self, policy: Policy, numbers: Mapping[str, int] = MappingProxyType({})) -> None:
@@ -92,7 +93,7 @@ class Assembly:
         """
         accounts = {account.id: self._account(account) for account in policy.accounts.values()}
         ledgers = {id_: parts.ledger for id_, parts in accounts.items()}
-        admission = Admission(ledgers, self._telemetry, _new_id, self.recorder.keep, numbers)
+        admission = Admission(ledgers, self._telemetry, new_id, self.recorder.keep, numbers)
         # An account that is no longer in the policy has its last predictions settled by what was known of it.
         self._known |= {id_: (each, policy) for id_, each in accounts.items()}
         parts = Parts(
@@ -145,7 +146,9 @@ class Assembly:
             actor.stop()
         self._actors = []
         for parts, policy in self._known.values():
-            self._actors += [self._reconciler(parts, policy), self._teller(parts.ledger.account, policy)]
+            account = parts.ledger.account
+            self._actors += [self._reconciler(parts, policy), self._teller(account, policy)]
+            self._actors.append(Upkeep(self._store, self._scripts, account))
         for actor in self._actors:
             task = asyncio.ensure_future(actor.run())
             self._rounds.add(task)
@@ -160,8 +163,10 @@ class Assembly:
         return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, parts.looks, policy.models)
 
 
-def _new_id() -> str:
-    return f"res_{uuid.uuid4().hex}"
+def new_id() -> str:
+    """Make the id of a reservation."""
+    # 96 bits of chance are enough to be unique, and an id is kept in six places.
+    return f"res_{secrets.token_urlsafe(12)}"
 
 
 def _wall_clock_us() -> int:

@@ -16,7 +16,7 @@ from gateway.cli.stores import add_store_arguments, open_store
 from gateway.domain.money import format_usd
 from gateway.ledger.audit import Auditor, Report
 from gateway.ledger.embedded import StoreFailed
-from gateway.ledger.journal import EVENTS, Entry, read_journal
+from gateway.ledger.journal import Entry, Posted, read_journal
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import LedgerUnavailable
 from gateway.settings import SettingInvalid
@@ -89,11 +89,11 @@ async def _write(out: TextIO, account: str, entries: AsyncIterator[Entry]) -> No
         line = {
             "account": account,
             "sequence": entry.sequence,
-            "at_us": entry.at_us,
-            "event": EVENTS[type(entry.fact)],
-            "reservation": entry.reservation,
+            "event": entry.event,
             **{name: _shown(name, value) for name, value in msgspec.structs.asdict(entry.fact).items()},
+            **(msgspec.structs.asdict(entry.labels) if isinstance(entry.fact, Posted) else {}),
         }
+        line.pop("labels", None)  # a number of the store; what it stands for is in the line
         print(json.dumps(line), file=out)
 
 

@@ -51,25 +51,25 @@ class Fold:
         """Take the next entry."""
         if entry.sequence != self.sequence + 1:
             self.faults.append(f"the journal has no entry {self.sequence + 1}: {entry.sequence} follows")
-        self.sequence = entry.sequence
+        self.sequence, postings = entry.sequence, entry.labels.postings
         match entry.fact:
             case Reserved() as fact:
-                self._begin(entry.reservation)
-                self._post(fact.postings, entry.at_us, Counted(0, fact.hold, 1), numbered=True)
+                self._begin(fact.reservation)
+                self._post(postings, fact.at_us, Counted(0, fact.hold, 1), numbered=True)
             case Settled() as fact:
-                self._end(entry.reservation)
-                self._post(fact.postings, fact.admitted_us, Counted(fact.cost, -fact.hold, 0))
+                self._end(fact.reservation)
+                self._post(postings, fact.admitted_us, Counted(fact.cost, -fact.hold, 0))
             case Released() as fact:
-                self._end(entry.reservation)
-                self._post(fact.postings, fact.admitted_us, Counted(0, -fact.hold, -1))
+                self._end(fact.reservation)
+                self._post(postings, fact.admitted_us, Counted(0, -fact.hold, -1))
             case Corrected() as fact:
-                if entry.reservation not in self._ended:
-                    self.faults.append(f"entry {self.sequence}: {entry.reservation} is corrected before its end")
-                at_us = entry.at_us if fact.more > 0 else fact.admitted_us
-                self._post(fact.postings, at_us, Counted(fact.more, 0, 0), numbered=True)
-            case _:
-                if entry.reservation not in self.live:
-                    self.faults.append(f"entry {entry.sequence}: {entry.reservation} is not live")
+                if fact.reservation not in self._ended:
+                    self.faults.append(f"entry {self.sequence}: {fact.reservation} is corrected before its end")
+                at_us = fact.at_us if fact.more > 0 else fact.admitted_us
+                self._post(postings, at_us, Counted(fact.more, 0, 0), numbered=True)
+            case fact:
+                if fact.reservation not in self.live:
+                    self.faults.append(f"entry {entry.sequence}: {fact.reservation} is not live")
 
     def _begin(self, reservation: str) -> None:
         if reservation in self.live or reservation in self._ended:

@@ -2,90 +2,90 @@
 
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from gateway.domain.reservation import How
+from gateway.ledger.labels import LabelBook, Labels
 from gateway.ledger.postings import account_prefix
 from gateway.ledger.store import Store
 
 PAGE = 500
 
 
-class Reserved(msgspec.Struct, array_like=True, frozen=True):
+class _Fact(msgspec.Struct, array_like=True, frozen=True):
+    """What every entry begins with, after the word for what happened: the store's time in microseconds, and whom."""
+
+    at_us: int
+    reservation: str
+
+
+class Reserved(_Fact, frozen=True, tag="r"):
     """A hold began; money in units of 1e-8 USD. `grants` are those that alone made room for it, in words."""
 
-    tenant: str
-    key: str
+    labels: int
     model: str
-    price_version: str
     estimate: int
     hold: int
-    postings: str
     grants: tuple[str, ...] = ()
 
 
-class Confirmed(msgspec.Struct, array_like=True, frozen=True):
+class Confirmed(_Fact, frozen=True, tag="c"):
     """Upstream gave the prediction an id."""
 
     prediction: str
 
 
-class Doubted(msgspec.Struct, array_like=True, frozen=True):
+class Doubted(_Fact, frozen=True, tag="d"):
     """The outcome of the create is unknown."""
 
     reason: str
 
 
-class Finished(msgspec.Struct, array_like=True, frozen=True):
+class Finished(_Fact, frozen=True, tag="f"):
     """The prediction ended while its cost was unknown."""
 
     status: str
 
 
-class Settled(msgspec.Struct, array_like=True, frozen=True):
+class Settled(_Fact, frozen=True, tag="s"):
     """The reservation ended at a cost."""
 
     cost: int
     how: How
-    tenant: str
-    key: str
+    labels: int
     model: str
-    hold: int
     estimate: int
+    hold: int
     admitted_us: int
-    postings: str
 
 
-class Released(msgspec.Struct, array_like=True, frozen=True):
+class Released(_Fact, frozen=True, tag="x"):
     """The reservation ended with nothing charged."""
 
     reason: str
-    tenant: str
-    key: str
+    labels: int
     model: str
-    hold: int
     estimate: int
+    hold: int
     admitted_us: int
-    postings: str
 
 
-class Corrected(msgspec.Struct, array_like=True, frozen=True):
+class Corrected(_Fact, frozen=True, tag="k"):
     """Upstream stated a cost after an assumption was charged: `more` is the difference, which may be negative."""
 
     more: int
     cost: int
-    tenant: str
-    key: str
+    labels: int
     model: str
     admitted_us: int
-    postings: str
 
 
 Fact = Reserved | Confirmed | Doubted | Finished | Settled | Released | Corrected
-#: The scripts' words for what happened.
-EVENTS: Mapping[type[Fact], str] = MappingProxyType(
+#: Facts about money say whose it is.
+Posted = Reserved | Settled | Released | Corrected
+_EVENTS: Mapping[type[Fact], str] = MappingProxyType(
     {
         Reserved: "reserve",
         Confirmed: "confirm",
@@ -96,39 +96,55 @@ EVENTS: Mapping[type[Fact], str] = MappingProxyType(
         Corrected: "correct",
     }
 )
-_FACTS: Mapping[bytes, type[Fact]] = MappingProxyType({word.encode(): fact for fact, word in EVENTS.items()})
+_DECODER: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
+_NOBODY = Labels("", "", "", "", "")
 
 
 class Entry(NamedTuple):
-    """One entry: its dense sequence number, the store's time in microseconds, whom it is about, and what happened."""
+    """One entry: its dense sequence number, what happened, and whose it is (empty where no money moved)."""
 
     sequence: int
-    at_us: int
-    reservation: str
     fact: Fact
+    labels: Labels
+
+    @property
+    def at_us(self) -> int:
+        """The store's time."""
+        return self.fact.at_us
+
+    @property
+    def reservation(self) -> str:
+        """Whom it is about."""
+        return self.fact.reservation
+
+    @property
+    def event(self) -> str:
+        """The scripts' word for what happened."""
+        return _EVENTS[type(self.fact)]
 
 
 async def read_journal(store: Store, account: str, after: int = 0) -> AsyncIterator[Entry]:
     """Give every entry of an account after a sequence number, in order. Raises LedgerUnavailable."""
-    stream = f"{account_prefix(account)}:journal"
+    stream, book = f"{account_prefix(account)}:journal", LabelBook(store, account)
     while True:
         page = await store.read("XRANGE", stream, f"({after}-0", "+", "COUNT", PAGE)
-        for id_, flat in page:
-            entry = _entry(id_, flat)
-            after = entry.sequence
-            yield entry
+        facts = [(int(id_.partition(b"-")[0]), _DECODER.decode(_packed(flat))) for id_, flat in page]
+        known = await book.find(fact.labels for _, fact in facts if isinstance(fact, Posted))
+        for sequence, fact in facts:
+            yield Entry(sequence, fact, _labels(fact, known))
         if len(page) < PAGE:
             return
+        after = facts[-1][0]
 
 
-def _entry(id_: bytes, flat: object) -> Entry:
-    fields = flat if isinstance(flat, dict) else _pairs(flat)
-    fact = msgspec.msgpack.decode(fields[b"d"], type=_FACTS[fields[b"e"]])
-    return Entry(int(id_.partition(b"-")[0]), int(fields[b"at"]), fields[b"r"].decode(), fact)
+def _labels(fact: Fact, known: dict[int, Labels]) -> Labels:
+    if not isinstance(fact, Posted):
+        return _NOBODY
+    labels = known[fact.labels]
+    return msgspec.structs.replace(labels, model=fact.model) if fact.model else labels
 
 
-def _pairs(flat: object) -> dict[bytes, bytes]:
-    if not isinstance(flat, list | tuple):
-        raise TypeError(f"a journal entry's fields are {type(flat)}")
-    items = iter(flat)
-    return dict(zip(items, items, strict=True))
+def _packed(flat: Any) -> bytes:
+    """Take an entry's one field, whichever protocol version shaped the reply."""
+    found = flat[b"e"] if isinstance(flat, dict) else flat[1]
+    return bytes(found)

@@ -5,14 +5,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gateway.domain.money import MAX_UNITS
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.decisions import Capacity, Decision, Order
 from gateway.ledger.enactment import PolicyBehind
+from gateway.ledger.labels import LabelBook
 from gateway.ledger.outbox import OWN_BODY_SECONDS, SEATS
 from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
-from gateway.ledger.records import read_record
+from gateway.ledger.records import Ended, read_record
 from gateway.ledger.replies import read_decision
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
@@ -21,7 +24,6 @@ from gateway.ledger.store import LedgerUnavailable, Store
 SEND_SECONDS = 2
 LATE_SECONDS = 5  # a reserve that takes longer to arrive than this is refused: its worker has given up
 GRAVE_SECONDS = 60  # how long a tombstone lies; longer than LATE_SECONDS, so that no reserve can rise behind it
-KEEP_SECONDS = 30 * 86400  # how long an ended reservation is kept
 IDEMPOTENCY_SECONDS = 86400  # how long after its end an answer is repeated
 
 
@@ -48,6 +50,7 @@ class Ledger:
         self.prefix = account_prefix(account)
         self.store = store
         self._scripts = scripts
+        self._labels = LabelBook(store, account)
         self._timed = timed  # told how long each call took, in seconds
         self._seen_us = 0
         self._seen_at = 0.0
@@ -137,10 +140,14 @@ class Ledger:
         raise LedgerUnavailable("correct: a window ended twice in a row")
 
     async def _postings_text(self, reservation: str) -> str | None:
-        """Read the set of postings of a reservation; None once its record is gone."""
-        id_ = await self.store.read("HGET", f"{self.prefix}:r:{reservation}", "postings")
-        text = await self.store.read("HGET", f"{self.prefix}:postings", id_) if id_ else None
-        return text.decode() if text else None
+        """Read the set of postings of an ended reservation; None once its record is gone."""
+        packed = await self.store.read("HGET", f"{self.prefix}:e", reservation)
+        if not packed:
+            return None
+        number = msgspec.msgpack.decode(packed, type=Ended).labels
+        postings = (await self._labels.find([number]))[number].postings
+        text: bytes = await self.store.read("HGET", f"{self.prefix}:postings", postings)
+        return text.decode()
 
     async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
         """End the reservation with nothing charged; returns whether this call did it.
@@ -217,7 +224,7 @@ def _seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:
 
 
 def _retention() -> dict[str, int]:
-    return {"keep_s": KEEP_SECONDS, "idem_s": IDEMPOTENCY_SECONDS}
+    return {"idem_s": IDEMPOTENCY_SECONDS}
 
 
 def _us(seconds: float) -> int:

@@ -22,6 +22,7 @@ VERBS = (
     "seen",
     "alerts",
     "watch",
+    "sweep",
     "audit",
     "restore",
     "notice",

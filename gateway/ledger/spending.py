@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.journal import Corrected, Entry, Released, Reserved, Settled
+from gateway.ledger.labels import Labels
 
 
 class Group(NamedTuple):
@@ -30,22 +31,22 @@ async def sum_spending(account: str, entries: AsyncIterable[Entry]) -> dict[Grou
     """Fold an account's journal; a group in which nothing ran is left out."""
     sums: dict[Group, Sum] = {}
 
-    def add(at_us: int, fact: Reserved | Settled | Released | Corrected, change: Sum) -> None:
+    def add(at_us: int, labels: Labels, change: Sum) -> None:
         day = datetime.fromtimestamp(at_us // MICROSECONDS, UTC).date()
-        group = Group(day, account, fact.tenant, fact.key, fact.model)
+        group = Group(day, account, labels.tenant, labels.key, labels.model)
         before = sums.get(group, Sum(0, 0, 0))
         sums[group] = Sum(*(a + b for a, b in zip(before, change, strict=True)))
 
     async for entry in entries:
         match entry.fact:
             case Reserved() as fact:
-                add(entry.at_us, fact, Sum(1, 0, fact.hold))
+                add(fact.at_us, entry.labels, Sum(1, 0, fact.hold))
             case Settled() as fact:
-                add(fact.admitted_us, fact, Sum(0, fact.cost, -fact.hold))
+                add(fact.admitted_us, entry.labels, Sum(0, fact.cost, -fact.hold))
             case Released() as fact:
-                add(fact.admitted_us, fact, Sum(-1, 0, -fact.hold))
+                add(fact.admitted_us, entry.labels, Sum(-1, 0, -fact.hold))
             case Corrected() as fact:
-                add(entry.at_us if fact.more > 0 else fact.admitted_us, fact, Sum(0, fact.more, 0))
+                add(fact.at_us if fact.more > 0 else fact.admitted_us, entry.labels, Sum(0, fact.more, 0))
             case _:
                 pass
     return {group: found for group, found in sorted(sums.items()) if found != Sum(0, 0, 0)}

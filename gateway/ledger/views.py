@@ -3,10 +3,13 @@
 import asyncio
 from typing import NamedTuple
 
+import msgspec
+
 from gateway.domain.reservation import Reservation, State
 from gateway.domain.window import FOREVER_US, MICROSECONDS
+from gateway.ledger.labels import LabelBook
 from gateway.ledger.postings import Counted, Counter, account_prefix
-from gateway.ledger.records import read_record
+from gateway.ledger.records import Ended, read_ended, read_record
 from gateway.ledger.store import Store
 
 
@@ -25,6 +28,7 @@ class Views:
         self.account = account
         self._store = store
         self.prefix = account_prefix(account)
+        self._labels = LabelBook(store, account)
 
     async def now_us(self) -> int:
         """Read the store's time, in microseconds."""
@@ -39,11 +43,20 @@ class Views:
         """Give a reservation by its id; None for an unknown one, and for a tombstone."""
         flat = await self._store.read("HGETALL", f"{self.prefix}:r:{reservation}")
         pairs = [part for pair in flat.items() for part in pair] if isinstance(flat, dict) else flat
+        if not pairs:
+            return await self._ended(reservation)
         return read_record(self.account, reservation, pairs) if len(pairs) > 4 else None
+
+    async def _ended(self, reservation: str) -> Reservation | None:
+        packed = await self._store.read("HGET", f"{self.prefix}:e", reservation)
+        ended = msgspec.msgpack.decode(packed, type=Ended) if packed else None
+        if ended is None:
+            return None
+        return read_ended(self.account, reservation, ended, (await self._labels.find([ended.labels]))[ended.labels])
 
     async def owner(self, prediction: str) -> str | None:
         """Give the id of the reservation that a prediction belongs to."""
-        owner = await self._store.read("GET", f"{self.prefix}:p:{prediction}")
+        owner = await self._store.read("HGET", f"{self.prefix}:p", prediction)
         return owner.decode() if owner else None
 
     async def by_prediction(self, prediction: str) -> Reservation | None:
@@ -52,14 +65,14 @@ class Views:
         return await self.reservation(owner) if owner else None
 
     async def predictions(self, tenant: str, offset: int, limit: int) -> list[Reservation]:
-        """Give a tenant's predictions, newest first."""
-        ids = await self._store.read("ZREVRANGE", f"{self.prefix}:t:{tenant}", offset, offset + limit - 1)
-        found = await asyncio.gather(*(self.reservation(each.decode()) for each in ids))
+        """Give a tenant's predictions, newest first: in the order in which upstream's ids of them came."""
+        ids = await self._store.read("LRANGE", f"{self.prefix}:t:{tenant}", -offset - limit, -offset - 1)
+        found = await asyncio.gather(*(self.reservation(each.decode()) for each in reversed(ids)))
         return [each for each in found if each is not None]
 
     async def prediction_count(self, tenant: str) -> int:
         """Count a tenant's predictions that the ledger still keeps."""
-        return int(await self._store.read("ZCARD", f"{self.prefix}:t:{tenant}"))
+        return int(await self._store.read("LLEN", f"{self.prefix}:t:{tenant}"))
 
     async def oldest_held_us(self) -> int:
         """Give the admission of the oldest create that is perhaps being sent; the far future where there is none."""

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from redis.asyncio import Redis
 
 from gateway.domain.limit import Limit, LimitKind, Mode
@@ -24,6 +23,7 @@ from gateway.ledger.postings import Counter, Postings
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import Store
 from gateway.ledger.views import Counted, Views
+from ledger.wire import read_entry, read_labels
 
 SCRIPTS = load_scripts("local function store_time() return tonumber(redis.call('GET', KEYS[1] .. ':test-now')) end")
 UTC_ZONE = ZoneInfo("UTC")
@@ -148,7 +148,8 @@ class Bench:
     async def journal(self) -> list[dict[str, Any]]:
         """Give every entry, oldest first, its data decoded."""
         entries = await self.redis.xrange(f"{self.ledger.prefix}:journal")
-        return [_entry(id_, fields) for id_, fields in entries]
+        labels = read_labels(await self.redis.hgetall(f"{self.ledger.prefix}:labels:n"))
+        return [read_entry(id_, fields, labels) for id_, fields in entries]
 
     async def _each(self, commands: Iterable[tuple[str, ...]]) -> list[Any]:
         async with self.redis.pipeline(transaction=False) as pipeline:
@@ -157,22 +158,14 @@ class Bench:
             return await pipeline.execute()
 
 
-def _entry(id_: bytes, fields: dict[bytes, bytes]) -> dict[str, Any]:
-    return {
-        "seq": int(id_.partition(b"-")[0]),
-        "event": fields[b"e"].decode(),
-        "at": int(fields[b"at"]),
-        "id": fields[b"r"].decode(),
-        "data": msgspec.msgpack.decode(fields[b"d"]),
-    }
-
-
 def _reading(kind: bytes, name: str) -> tuple[str, ...]:
     match kind:
         case b"hash":
             return ("HGETALL", name)
         case b"zset":
             return ("ZRANGE", name, "0", "-1", "WITHSCORES")
+        case b"list":
+            return ("LRANGE", name, "0", "-1")
         case b"stream":
             return ("XRANGE", name, "-", "+")
     assert kind == b"string", (kind, name)

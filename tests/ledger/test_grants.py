@@ -95,7 +95,7 @@ async def test_the_journal_names_the_grants_that_a_create_needed(bench: Bench) -
     await bench.at(BEGIN)
     for hold in (10, 1):
         await bench.admit(postings, hold)
-    told = [entry["data"][7] for entry in await bench.journal() if entry["event"] == "reserve"]
+    told = [entry["grants"] for entry in await bench.journal() if entry["event"] == "reserve"]
     assert told == [[], [f"{TENANT}/daily: reason 1; reason 2"]]
 
 

@@ -190,17 +190,16 @@ def fold(
     """Add the entries up by window: (charged, held, predictions)."""
     sums: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
     for entry in journal:
-        data = entry["data"]
         match entry["event"]:
             case "reserve":
-                admitted, postings, change = entry["at"], data[6], (0, data[5], 1)
+                admitted, change = entry["at"], (0, entry["hold"], 1)
             case "settle":
-                admitted, postings, change = data[7], data[8], (data[0], -data[5], 0)
+                admitted, change = entry["admitted"], (entry["cost"], -entry["hold"], 0)
             case "release":
-                admitted, postings, change = data[6], data[7], (0, -data[4], -1)
+                admitted, change = entry["admitted"], (0, -entry["hold"], -1)
             case _:
                 continue
-        if counter.scope in scopes[postings]:
+        if counter.scope in scopes[entry["postings"]]:
             found = sums[bounds(counter.window, counter.zone, admitted).start_us]
             found[:] = [old + more for old, more in zip(found, change, strict=True)]
     return {start: (found[0], found[1], found[2]) for start, found in sums.items()}

@@ -40,7 +40,7 @@ async def test_an_amount_survives_its_whole_life_exactly(bench: Bench, amount: i
     assert settled is not None
     assert settled.cost == amount
     assert await bench.counted() == (amount, 0, 1)
-    assert [entry["data"][0] for entry in await bench.journal() if entry["event"] == "settle"] == [amount]
+    assert [entry["cost"] for entry in await bench.journal() if entry["event"] == "settle"] == [amount]
     assert exponents(await bench.dump()) == []
 
 

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 #: What is text wherever it occurs: parts of keys, fields that Redis replied, strings of the request.
 TEXTS = frozenset(
     (
-        *("prefix", "id", "scope", "index", "clock", "owner", "lane"),
-        *("r.tenant", "r.prediction", "r.counters", "r.state", "req.prediction", "c.key", "entry[1]", "rate[1]"),
+        *("prefix", "id", "scope", "index", "clock", "owner", "lane", "tenant"),
+        *("r.counters", "r.state", "c.key", "entry[1]", "rate[1]"),
         *("counter.key", "counter.scope", "share", "mark"),
     )
 )
@@ -24,7 +24,7 @@ FORBIDDEN = ("tostring", "cjson.encode")
 
 _TOKEN = re.compile(
     r"""(?P<comment>--[^\n]*) | (?P<text>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*") | (?P<name>[A-Za-z_]\w*(?:\.\w+)*)
-    | (?P<join>\.\.) | (?P<number>\d+(?:\.\d+)?) | (?P<sign>\S)""",
+    | (?P<rest>\.\.\.) | (?P<join>\.\.) | (?P<number>\d+(?:\.\d+)?) | (?P<sign>\S)""",
     re.VERBOSE,
 )
 _ARITHMETIC = frozenset("+-*/%^")  # all bind closer than `..`

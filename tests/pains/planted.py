@@ -92,7 +92,7 @@ BUGS = (
     Bug(9, "every poll of an ended job settles it again",
         "tests/pains/test_jobs.py::test_a_job_that_is_polled_by_everybody_at_once_is_charged_once",
         (Edit(f"{_SCRIPTS}/settle.lua", "':settle']", "':settle'] or r.state == 'settled' and r.state"),
-         Edit(f"{_SCRIPTS}/common.lua", "'counters', 'scopes', 'rates', 'polls'", "'scopes', 'rates', 'polls'"))),
+         Edit(f"{_SCRIPTS}/common.lua", "'how', 'status' }", "'how', 'status', 'counters' }"))),
     Bug(10, "a create ends with its client's connection",
         f"{_BORDERS}::test_a_client_that_hangs_up_has_its_create_recorded_all_the_same",
         (Edit("gateway/server/create.py", "asyncio.shield(self._parts.recorder.keep(create.carry()))",

@@ -2,11 +2,17 @@
 
 from typing import Any
 
+import msgspec
 from redis import Redis
 
 from simulation.invariants import Content
 
 PREFIX = "{up}"
+#: How the scripts pack a record that ended, put down a second time on purpose.
+ENDED = (
+    *("state", "labels", "model", "upstream", "estimate", "hold", "admitted", "prediction", "confirmed"),
+    *("finished", "ended", "cost", "how", "status"),
+)
 
 
 def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
@@ -27,12 +33,21 @@ def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
     found = iter(pipeline.execute())
     sets = [{each.decode() for each in next(found)} for _ in indexes]
     members = {name: {id_.decode(): score for id_, score in next(found)} for name in (*slots, *keys)}
-    kept = {name: {k.decode(): v.decode("latin-1") for k, v in next(found).items()} for name in records}
+    kept = {name[len(f"{PREFIX}:r:") :]: _live(next(found)) for name in records}
+    kept |= {id_.decode(): _ended(packed) for id_, packed in redis.hgetall(f"{PREFIX}:e").items()}
     return Content(
         now_us,
         *sets,
         {name[len(f"{PREFIX}:s:") :]: members[name] for name in slots},
         {name[len(f"{PREFIX}:us:") :]: members[name] for name in keys},
-        {name[len(f"{PREFIX}:r:") :]: record for name, record in kept.items()},
+        kept,
         {name.decode(): int(count) for name, count in next(found).items()},
     )
+
+
+def _live(record: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in record.items()}
+
+
+def _ended(packed: bytes) -> dict[str, str]:
+    return dict(zip(ENDED, map(str, msgspec.msgpack.decode(packed)), strict=True))

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from ledger.wire import LABELS
 
 from simulation import alerts
 from simulation.grants import check_grants, needed_grants
 from simulation.reference import WAYS, Correction, Held, Idem, Rate, Reference, Share
 from simulation.violation import check
 
+#: What an entry of the journal must say, by name.
+Fact = Mapping[str, Any]
 #: Verbs that may write without an entry in the journal.
-UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "look", "seen"))
+UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "look", "seen", "sweep"))
 
 
 class Witness:
@@ -39,16 +42,14 @@ class Witness:
         if fact is None and what != "buried" and verb not in UNWRITTEN:
             check("repeat", not wrote.writes, verb, "answered", what, "and wrote", wrote.writes, "times")
 
-    def _journal(self, verb: str, fact: Sequence[Any] | None, wrote: "Wrote", at: int) -> None:
-        expected = [] if fact is None else [(self.ref.sequence + 1, verb, at, list(fact))]
-        found = [(e.sequence, e.event, e.at, [e.id, *e.data[: len(fact or [0]) - 1]]) for e in wrote.entries]
+    def _journal(self, verb: str, fact: Fact | None, wrote: "Wrote", at: int) -> None:
+        expected = [] if fact is None else [(self.ref.sequence + 1, verb, at, fact)]
+        found = [(e.sequence, e.event, e.at, {name: e.data.get(name) for name in fact or {}}) for e in wrote.entries]
         check("journal", found == expected, verb, "wrote", found, "and not", expected)
         self.ref.sequence += len(expected)
         self.ref.clock = at if expected else self.ref.clock
 
-    def _reserve(
-        self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int
-    ) -> Sequence[Any] | None:
+    def _reserve(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Fact | None:
         ref = self.ref
         late = at - req["at"] > req["late_us"]
         check("repeat", (what == "late") == late, "a reserve of", req["at"], "at", at, "answered", what)
@@ -152,7 +153,7 @@ class Witness:
             if left > 0:
                 rate.empty, rate.back = rate.empty - left, rate.back + left
 
-    def _choose(self, req: Mapping[str, Any], what: str, rest: list[Any], at: int) -> Sequence[Any] | None:
+    def _choose(self, req: Mapping[str, Any], what: str, rest: list[Any], at: int) -> Fact | None:
         """Check the choice of an upstream key, and begin the reservation."""
         keys = {k: self.ref.ready(k, rate, slots, req["send_us"], at) for k, rate, slots in req["upstream"]}
         able = {key: free for key, (free, wait) in keys.items() if not wait and free > 0}
@@ -172,8 +173,8 @@ class Witness:
         if idem:
             self.ref.idems[idem[0]] = Idem(req["id"], idem[1])
         alerts.admitted(self.ref, req, rest[1], at)
-        names = ("id", "tenant", "key", "model", "price", "estimate", "hold", "postings")
-        return [*(req[name] for name in names), needed_grants(req["checks"], rest[1])]
+        names = ("id", *LABELS, "estimate", "hold")
+        return {name: req[name] for name in names} | {"grants": needed_grants(req["checks"], rest[1])}
 
     def _watch(self, req: Mapping[str, Any], _: object, __: object, rest: list[Any], at: int) -> None:
         alerts.watched(self.ref, req, rest[0], at)
@@ -196,13 +197,21 @@ class Witness:
         held.state = to
         return held
 
-    def _keep(self, held: Held, req: Mapping[str, Any]) -> None:
-        """Note until when what has ended is kept."""
-        held.gone_at = self.ref.now + req["keep_s"] * 1_000_000
+    def _keep(self, held: Held, req: Mapping[str, Any], at: int) -> None:
+        """Note that it ended, and until when its answer is kept; it is kept itself until it is swept."""
+        held.ended = at
+        self.ref.ended.append(held)
         if held.idem:
             self.ref.idems[held.idem].gone_at = self.ref.now + req["idem_s"] * 1_000_000
 
-    def _confirm(self, req: Mapping[str, Any], blobs: Sequence[bytes], what: str, *_: object) -> Sequence[Any] | None:
+    def _sweep(self, req: Mapping[str, Any], _: object, __: str, rest: list[Any], at: int) -> None:
+        ended, swept = self.ref.ended, 0
+        while swept < req["most"] and ended and ended[0].ended + req["keep_s"] * 1_000_000 <= at:
+            ended.popleft().swept = True
+            swept += 1
+        check("quiet", rest[0] == swept, rest[0], "were swept and not", swept)
+
+    def _confirm(self, req: Mapping[str, Any], blobs: Sequence[bytes], what: str, *_: object) -> Fact | None:
         held, prediction = self.ref.find(req["id"]), req["prediction"]
         if held and (held.state, "confirm") in WAYS and self.ref.find(self.ref.owners.get(prediction, "")):
             check("life", what == "taken", prediction, "is another's, but", held, "got it")
@@ -214,36 +223,38 @@ class Witness:
         if held.idem and req["status"]:
             first = self.ref.idems[held.idem]
             first.status, first.body = req["status"], blobs[0]
-        return [held.id, prediction]
+        return {"id": held.id, "prediction": prediction}
 
-    def _doubt(self, req: Mapping[str, Any], _: object, what: str, *__: object) -> Sequence[Any] | None:
+    def _doubt(self, req: Mapping[str, Any], _: object, what: str, *__: object) -> Fact | None:
         held = self._step("doubt", req, what)
         if held is not None:
             held.doubted = True
-        return None if held is None else [held.id, req["reason"]]
+        return None if held is None else {"id": held.id, "reason": req["reason"]}
 
-    def _finish(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Sequence[Any] | None:
+    def _finish(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Fact | None:
         held = self._step("finish", req, what)
         first = held is not None and not held.finished
         if held is not None and first:
             held.finished = at
         known = self.ref.find(req["id"])
         check("life", int(rest[1]) == (known.finished if known else 0), known, "finished at", rest[1])
-        return [req["id"], req["status"]] if first else None
+        return {"id": req["id"], "status": req["status"]} if first else None
 
-    def _settle(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Sequence[Any] | None:
+    def _settle(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Fact | None:
         held = self._step("settle", req, what)
         if held is not None:
             held.cost = held.settled_at_first = req["cost"]
             held.how = "overrun" if req["cost"] > held.hold else req["how"]
             held.finished = held.finished or at
-            self._keep(held, req)
+            self._keep(held, req, at)
         known = self.ref.find(req["id"])
         right = (known.cost, known.how) if known else (0, "")
         check("life", (int(rest[1]), rest[2].decode()) == right, "settle answered", rest, "for", known)
-        return None if held is None else [held.id, held.cost, held.how, held.tenant, held.key, held.model, held.hold]
+        return (
+            None if held is None else _named(held, "id", "cost", "how", "tenant", "key", "model", "estimate", "hold")
+        )
 
-    def _correct(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Sequence[Any] | None:
+    def _correct(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Fact | None:
         held = self.ref.all[req["id"]]
         due = self.ref.keeps(held) and held.how == "assumed" and req["cost"] != held.cost
         check("life", (what in ("done", "window")) == due, "a correction of", held, "answered", what)
@@ -252,9 +263,9 @@ class Witness:
         more = req["cost"] - held.cost
         self.ref.corrections.append(Correction(held.scopes, at if more > 0 else held.admitted, more))
         held.cost, held.how = req["cost"], "late"
-        return [held.id, more, held.cost, held.tenant]
+        return _named(held, "id", "cost", "tenant", "key", "model", "admitted") | {"more": more}
 
-    def _release(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Sequence[Any] | None:
+    def _release(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Fact | None:
         if self.ref.find(req["id"]) is None:
             buried = self.ref.graves.get(req["id"], 0) > at
             check("life", what == ("no_way" if buried else "buried"), "release of unknown", req["id"], "got", what)
@@ -266,10 +277,14 @@ class Witness:
             return None
         held.unsent, held.how, held.reason = not req["sent"], "released", req["reason"]
         self._give_back(held, at)
-        self._keep(held, req)
+        self._keep(held, req, at)
         if held.idem:
             del self.ref.idems[held.idem]
-        return [held.id, req["reason"], held.tenant, held.key, held.model, held.hold, held.estimate, held.admitted]
+        return _named(held, "id", "reason", "tenant", "key", "model", "estimate", "hold", "admitted")
+
+
+def _named(held: Held, *names: str) -> Fact:
+    return {name: getattr(held, name) for name in names}
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -278,8 +293,7 @@ class Line(msgspec.Struct, frozen=True):
     sequence: int
     event: str
     at: int
-    id: str
-    data: list[Any]
+    data: dict[str, Any]
 
 
 class Wrote(msgspec.Struct, frozen=True):
@@ -323,6 +337,9 @@ def check_content(ref: Reference, content: Content) -> None:
             right = {each.id for each in by[place] if each.in_slot(at)}
             check("slots", taken == right, name, place, "differs by", taken ^ right)
             check("slots", set(members) <= live, name, place, "keeps slots of the ended", set(members) - live)
+    kept = {held.id for held in filter(ref.keeps, ref.all.values())}
+    found = {id_ for id_, record in content.records.items() if "tenant" in record or "labels" in record}
+    check("quiet", found == kept, "records differ by", found ^ kept)
     for held in filter(ref.keeps, ref.all.values()):
         check_record(held, content.records.get(held.id, {}))
 

@@ -2,7 +2,7 @@
 local real = redis
 local function store_time() return tonumber(real.call('GET', 'sim:now')) end
 
-local WRITES = { SET = 1, DEL = 1, INCR = 1, XADD = 1, HSET = 1, HDEL = 1, HSETNX = 1, HINCRBY = 1, ZADD = 1, ZREM = 1,
+local WRITES = { SET = 1, DEL = 1, INCR = 1, XADD = 1, HSET = 1, HDEL = 1, HSETNX = 1, RPUSH = 1, LPOP = 1, LREM = 1, HINCRBY = 1, ZADD = 1, ZREM = 1,
   ZREMRANGEBYSCORE = 1, EXPIRE = 1, PEXPIRE = 1, EXPIREAT = 1 }
 
 local function expire_at(key, us)
@@ -26,7 +26,8 @@ function redis.call(name, ...)
     return expire_at(a[1], store_time() + a[4] * 1000)
   end
   local reply = real.call(name, ...)
-  if WRITES[name] and reply then real.call('INCR', 'sim:writes') end
+  local wrote = WRITES[name] and reply and not (name == 'HSETNX' and reply == 0)
+  if wrote then real.call('INCR', 'sim:writes') end
   if reply and (name == 'SET' or name == 'DEL') then real.call('ZREM', 'sim:expiry', a[1]) end
   return reply
 end

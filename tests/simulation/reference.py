@@ -1,6 +1,6 @@
 """The reference: what the ledger should hold, kept in plain Python beside it. It knows nothing of the scripts."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,7 +43,8 @@ class Held:
     unsent: bool = False
     doubted: bool = False
     reason: str = ""
-    gone_at: int = 0
+    ended: int = 0
+    swept: bool = False
 
     @property
     def live(self) -> bool:
@@ -121,6 +122,8 @@ class Reference:
     all: dict[str, Held] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     idems: dict[str, Idem] = field(default_factory=dict)
+    #: What has ended and is kept, in the order of the ends.
+    ended: deque[Held] = field(default_factory=deque)
     graves: dict[str, int] = field(default_factory=dict)
     rates: dict[str, Rate] = field(default_factory=dict)
     corrections: list[Correction] = field(default_factory=list)
@@ -146,8 +149,8 @@ class Reference:
         return held if held and self.keeps(held) else None
 
     def keeps(self, kept: Held | Idem) -> bool:
-        """Tell whether what has ended is still kept: by the latest time that the store has seen."""
-        return not 0 < kept.gone_at <= self.seen
+        """Tell whether what has ended is still kept; an answer until the latest time that the store has seen."""
+        return not kept.swept if isinstance(kept, Held) else not 0 < kept.gone_at <= self.seen
 
     def sums(self, scope: str, start: int, stop: int) -> Sums:
         charged = held = predictions = 0

@@ -286,7 +286,7 @@ def _prepared(loop: VirtualLoop, scripts: Mapping[str, Script]) -> Iterator[_Fau
     with ExitStack() as stack:
         stack.enter_context(simulated_time(loop))
         stack.enter_context(patch("gateway.cli.assembly.load_scripts", lambda: scripts))
-        stack.enter_context(patch("gateway.cli.assembly._new_id", lambda: f"res-{next(numbers):05}"))
+        stack.enter_context(patch("gateway.cli.assembly.new_id", lambda: f"res-{next(numbers):05}"))
         stack.enter_context(patch("gateway.cli.assembly._wall_clock_us", lambda: 0))
         log.addHandler(faults)
         log.propagate = False

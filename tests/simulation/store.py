@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from ledger.wire import read_entry, read_labels
 from redis import Redis
 from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import NoScriptError, ResponseError
@@ -64,13 +65,15 @@ class SimServer:
             return divmod(self.now_us(), 1_000_000)
         now = self.now_us()
         script = command[0] in ("EVALSHA", "EVAL")
-        news = (("GET", "sim:writes"), ("XRANGE", f"{PREFIX}:journal", f"({self.witness.ref.sequence}-0", "+"))
+        after = f"({self.witness.ref.sequence}-0"
+        news = ("GET", "sim:writes"), ("XRANGE", f"{PREFIX}:journal", after, "+"), ("HGETALL", f"{PREFIX}:labels:n")
         _, reply, *told = self._exchange(("EVAL", _ADVANCE, 0, now), command, *(news if script else ()))
         if isinstance(reply, NoScriptError):
             raise reply
         check("fault", not isinstance(reply, Exception), "the store refuses", command[:2], reply)
         if script:
-            self._observe(command, reply, Wrote(now, int(told[0]), [_line(*each) for each in told[1]]))
+            labels = read_labels(told[2])
+            self._observe(command, reply, Wrote(now, int(told[0]), [_line(*each, labels) for each in told[1]]))
         return reply
 
     def _exchange(self, *commands: tuple[Any, ...]) -> list[Any]:
@@ -96,9 +99,9 @@ class SimServer:
         self.after()
 
 
-def _line(id_: bytes, fields: dict[bytes, bytes]) -> Line:
-    data = msgspec.msgpack.decode(fields[b"d"])
-    return Line(int(id_.partition(b"-")[0]), fields[b"e"].decode(), int(fields[b"at"]), fields[b"r"].decode(), data)
+def _line(id_: bytes, fields: dict[bytes, bytes], labels: dict[int, dict[str, str]]) -> Line:
+    entry = read_entry(id_, fields, labels)
+    return Line(entry["seq"], entry["event"], entry["at"], entry)
 
 
 class SimClient:

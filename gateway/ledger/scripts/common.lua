@@ -21,7 +21,8 @@ end
 -- have been set back and then runs behind the account's time.
 local function lifetime_ms(us) return math.ceil((us - store_time()) / 1000) + 1 end
 
-local function record_key(id) return prefix .. ':r:' .. id end
+local function record_key(id) return prefix .. ':r:' .. id end -- of a live reservation
+local function list_key(tenant) return prefix .. ':t:' .. tenant end -- its predictions' reservations, oldest first
 local function slots_key(scope) return prefix .. ':s:' .. scope end
 local function scope_key(scope) return prefix .. ':x:' .. scope end
 local function upstream_slots_key(id) return prefix .. ':us:' .. id end
@@ -35,12 +36,14 @@ local function lines(text)
   return found
 end
 
--- Appends to the journal in the same step as the change it tells of; the sequence is dense.
-local function journal(at, event, id, data)
+-- Appends to the journal in the same step as the change it tells of; the sequence is dense. An entry is one packed
+-- list, {letter of the event, time, id, …}: a stream pays for each field of an entry by itself, and entries are half of
+-- the memory that a prediction takes.
+local LETTERS = { reserve = 'r', confirm = 'c', doubt = 'd', finish = 'f', settle = 's', release = 'x', correct = 'k' }
+local function journal(at, event, id, ...)
   redis.call('SET', prefix .. ':clock', at)
   local seq = redis.call('INCR', prefix .. ':seq')
-  redis.call('XADD', prefix .. ':journal', int(seq) .. '-0',
-    'e', event, 'at', at, 'r', id, 'd', cmsgpack.pack(data))
+  redis.call('XADD', prefix .. ':journal', int(seq) .. '-0', 'e', cmsgpack.pack({ LETTERS[event], at, id, ... }))
   return seq
 end
 
@@ -48,10 +51,53 @@ end
 -- the middle. What must be recorded all the same begins with a write that needs none.
 local function must_be_recorded() redis.call('DEL', KEYS[2]) end
 
--- Reads a reservation; nil where there is none.
+-- What many reservations have in common (tenant, key, model, price version, id of the postings) is kept once, under a
+-- number that entries and ended records name. A model without a price is a client's word, of which there is no end:
+-- it stands in the entry itself, and its labels have ''.
+local function label_text(tenant, key, model, price, postings)
+  return cmsgpack.pack({ tenant, key, price ~= '' and model or '', price, postings })
+end
+local function own_model(r) return r.price == '' and r.model or '' end
+local function labels_key() return prefix .. ':labels' end -- text → number
+local function label_texts_key() return prefix .. ':labels:n' end -- number → text
+
+-- Ended reservations are kept for a month, and there are many. So they are fields of one hash, where a key of its own
+-- with an expiry would cost each some 70 bytes, and `sweep` takes the oldest away. Each is one packed list in this
+-- order, since names would take as much again as what they name; '' is what is not there. records.py reads it.
+local ENDED = { 'state', 'labels', 'model', 'upstream', 'estimate', 'hold', 'admitted', 'prediction', 'confirmed',
+  'finished', 'ended', 'cost', 'how', 'status' }
+local NUMBERS = { labels = true, estimate = true, hold = true, admitted = true, cost = true }
+-- Times behind the admission's are kept as the time since, in half the bytes; NEVER is one that did not come.
+local SINCE, NEVER = { confirmed = true, finished = true, ended = true }, -1
+local function ended_key() return prefix .. ':e' end -- id → packed
+local function ended_list_key() return prefix .. ':ended' end -- ids in the order in which they ended
+local function owners_key() return prefix .. ':p' end -- prediction → id, kept as long as its record
+
+local function keep_ended(id, r)
+  local packed = {}
+  for i, name in ipairs(ENDED) do
+    packed[i] = r[name] or ''
+    if NUMBERS[name] then packed[i] = tonumber(r[name]) end
+    if SINCE[name] then packed[i] = r[name] and tonumber(r[name]) - tonumber(r.admitted) or NEVER end
+  end
+  redis.call('HSET', ended_key(), id, cmsgpack.pack(packed))
+end
+
+local function load_ended(id)
+  local text = redis.call('HGET', ended_key(), id)
+  if not text then return nil end
+  local r, packed = {}, cmsgpack.unpack(text)
+  for i, name in ipairs(ENDED) do
+    if packed[i] ~= '' then r[name] = packed[i] end
+    if SINCE[name] then r[name] = packed[i] ~= NEVER and r.admitted + packed[i] or nil end
+  end
+  return r
+end
+
+-- Reads a reservation, live or ended; nil where there is none.
 local function load(id)
   local flat = redis.call('HGETALL', record_key(id))
-  if #flat == 0 then return nil end
+  if #flat == 0 then return load_ended(id) end
   local r = {}
   for i = 1, #flat, 2 do r[flat[i]] = flat[i + 1] end
   return r
@@ -62,9 +108,10 @@ local function free_slots(id, r)
   redis.call('ZREM', upstream_slots_key(r.upstream), id)
 end
 
--- Ends a reservation: its hold leaves the counters of its admission and `cost` enters them. What only a live
--- reservation needs is dropped; the rest is kept for `keep_s` seconds, an idempotent answer for `idem_s`.
-local function finish_life(id, r, at, state, how, cost, count)
+-- Ends a reservation: its hold leaves the counters of its admission and r.cost enters them. What only a live
+-- reservation needs is dropped; the rest is kept until it is swept, an idempotent answer for `idem_s`.
+local function finish_life(id, r, at, count)
+  local cost = r.cost
   for _, counter in ipairs(lines(r.counters or '')) do
     redis.call('HINCRBY', counter, 'h', 0 - tonumber(r.hold)) -- a plain minus makes -0, no integer
     if cost ~= 0 then redis.call('HINCRBY', counter, 'c', cost) end
@@ -72,12 +119,11 @@ local function finish_life(id, r, at, state, how, cost, count)
   end
   free_slots(id, r)
   for _, index in ipairs({ ':live', ':due', ':held', ':doubt' }) do redis.call('ZREM', prefix .. index, id) end
-  redis.call('HDEL', record_key(id), 'counters', 'scopes', 'rates', 'polls')
-  redis.call('HSET', record_key(id), 'state', state, 'how', how, 'cost', cost, 'ended', at)
-  redis.call('EXPIRE', record_key(id), req.keep_s)
-  if r.prediction then redis.call('EXPIRE', prefix .. ':p:' .. r.prediction, req.keep_s) end
+  r.ended, r.model = at, own_model(r)
+  redis.call('DEL', record_key(id))
+  keep_ended(id, r)
+  redis.call('RPUSH', ended_list_key(), id)
   if r.idem then redis.call('EXPIRE', r.idem, req.idem_s) end
-  redis.call('ZREMRANGEBYSCORE', prefix .. ':t:' .. r.tenant, '-inf', at - req.keep_s * 1000000)
 end
 
 -- Notices that a limit's use has reached thresholds of its policy: each once in a window, marked in the counter,

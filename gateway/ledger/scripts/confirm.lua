@@ -12,18 +12,17 @@ local r = load(req.id)
 if not r then return { 'unknown', at, '', '' } end
 local state = NEXT[r.state .. ':confirm']
 if not state then return { 'no_way', at, r.state, r.prediction or '' } end
-local owner = prefix .. ':p:' .. req.prediction
-if redis.call('EXISTS', owner) == 1 then return { 'taken', at, r.state, '' } end
+if redis.call('HEXISTS', owners_key(), req.prediction) == 1 then return { 'taken', at, r.state, '' } end
 
 must_be_recorded()
-redis.call('SET', owner, req.id)
+redis.call('HSET', owners_key(), req.prediction, req.id)
 redis.call('HSET', record_key(req.id), 'state', state, 'prediction', req.prediction, 'confirmed', at, 'polls', 0)
 redis.call('ZREM', prefix .. ':held', req.id)
 redis.call('ZREM', prefix .. ':doubt', req.id)
 redis.call('ZADD', prefix .. ':due', at + req.due_us, req.id)
-redis.call('ZADD', prefix .. ':t:' .. r.tenant, r.admitted, req.id)
+redis.call('RPUSH', list_key(r.tenant), req.id)
 if r.idem and req.status > 0 then
   redis.call('HSET', r.idem, 'status', req.status, 'body', ARGV[2])
 end
-journal(at, 'confirm', req.id, { req.prediction })
+journal(at, 'confirm', req.id, req.prediction)
 return { 'done', at, state, req.prediction }

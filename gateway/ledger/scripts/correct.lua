@@ -34,6 +34,7 @@ for _, c in ipairs(req.counters) do
     if c.expire_s > 0 then redis.call('EXPIREAT', c.key, c.expire_s) end
   end
 end
-redis.call('HSET', record_key(req.id), 'cost', req.cost, 'how', 'late')
-journal(at, 'correct', req.id, { more, req.cost, r.tenant, r.key, r.model, tonumber(r.admitted), r.postings })
+r.cost, r.how = req.cost, 'late'
+keep_ended(req.id, r)
+journal(at, 'correct', req.id, more, req.cost, tonumber(r.labels), r.model or '', tonumber(r.admitted))
 return { 'done', at, req.cost, 'late' }

@@ -13,5 +13,5 @@ redis.call('HSET', record_key(req.id), 'state', state, 'reason', req.reason, 'po
 redis.call('ZREM', prefix .. ':held', req.id)
 redis.call('ZADD', prefix .. ':doubt', r.admitted, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.due_us, req.id)
-journal(at, 'doubt', req.id, { req.reason })
+journal(at, 'doubt', req.id, req.reason)
 return { 'done', at, state }

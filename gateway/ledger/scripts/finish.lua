@@ -14,5 +14,5 @@ must_be_recorded()
 free_slots(req.id, r)
 redis.call('HSET', record_key(req.id), 'finished', at, 'status', req.status)
 redis.call('ZADD', prefix .. ':due', at + req.due_us, req.id)
-journal(at, 'finish', req.id, { req.status })
+journal(at, 'finish', req.id, req.status)
 return { 'done', at, state, at }

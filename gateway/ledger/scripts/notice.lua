@@ -4,8 +4,8 @@
 -- Replies: {'done' | 'known', now, body}: the body that stands; it is sent at once where its prediction is settled.
 --   {'none', now, ''}: nobody is to be told, or no more   {'foreign', now, ''}: the reservation has another prediction
 local at = now()
-local record = redis.call('HMGET', record_key(req.id), 'prediction')
-if record[1] ~= req.prediction then return { 'foreign', at, '' } end
+local r = load(req.id)
+if not r or r.prediction ~= req.prediction then return { 'foreign', at, '' } end
 local hook = redis.call('HMGET', webhook_key(req.id), 'lane', 'body')
 if not hook[1] then return { 'none', at, '' } end
 if hook[2] then return { 'known', at, hook[2] } end

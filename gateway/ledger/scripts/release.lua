@@ -1,7 +1,7 @@
 -- release: provably nothing ran. Gives back money, count, slots and the undrained part of the tenant's rates.
 --
 -- Request: id, sent (whether a byte may have left: then the upstream key's rate is not given back), reason,
---   keep_s, idem_s, grave_s.
+--   idem_s, grave_s.
 -- Replies: {'done' | 'no_way' | 'buried', now, state}; a repeat answers 'no_way'. An id that was never reserved is
 --   'buried': a tombstone for grave_s seconds, so that a reserve that arrives late cannot become a phantom hold.
 local at = now()
@@ -34,10 +34,11 @@ for _, line in ipairs(lines(r.rates)) do
   end
 end
 if not req.sent then redis.call('ZREM', upstream_log_key(r.upstream), req.id) end
-finish_life(req.id, r, at, state, 'released', 0, -1)
+r.state, r.how, r.cost = state, 'released', 0
+finish_life(req.id, r, at, -1)
 redis.call('DEL', webhook_key(req.id))
 -- A released attempt is not remembered: the same Idempotency-Key may try again.
 if r.idem then redis.call('DEL', r.idem) end
-journal(at, 'release', req.id,
-  { req.reason, r.tenant, r.key, r.model, tonumber(r.hold), tonumber(r.estimate), tonumber(r.admitted), r.postings })
+journal(at, 'release', req.id, req.reason,
+  tonumber(r.labels), r.model, tonumber(r.estimate), tonumber(r.hold), tonumber(r.admitted))
 return { 'done', at, state }

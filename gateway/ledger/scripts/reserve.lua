@@ -26,8 +26,8 @@
 --   'doubted', now, id   its outcome is unknown, also where that ended at the horizon without a proof
 local at = now()
 if at - req.at > req.late_us then return { 'late', at } end
-local known = redis.call('HMGET', record_key(req.id), 'state', 'upstream')
-if known[1] then return { 'known', at, known[1], known[2] or '' } end
+local known = load(req.id)
+if known then return { 'known', at, known.state, known.upstream or '' } end
 
 if req.idem then
   local first = redis.call('HMGET', req.idem[1], 'id', 'fingerprint', 'status', 'body')
@@ -42,7 +42,9 @@ end
 local in_force = tonumber(redis.call('HGET', prefix .. ':policy', 'number') or '0')
 if in_force ~= req.policy then return { 'behind', at, in_force } end
 if at < req.start or at >= req.stop then return { 'window', at } end
-if redis.call('HEXISTS', prefix .. ':postings', req.postings) == 0 then return { 'unseeded', at } end
+local text = label_text(req.tenant, req.key, req.model, req.price, req.postings)
+local labels = redis.call('HGET', labels_key(), text)
+if not labels and redis.call('HEXISTS', prefix .. ':postings', req.postings) == 0 then return { 'unseeded', at } end
 
 -- A counter is complete when it has seen every reservation of its scope in its window: it carries the scope's
 -- number of the last one that it saw. A limit that is new, or was away from the policy for a while, is behind.
@@ -140,10 +142,15 @@ redis.call('ZREMRANGEBYSCORE', upstream_log_key(chosen), '-inf', at - 60000000 -
 redis.call('ZADD', upstream_log_key(chosen), at, req.id)
 redis.call('EXPIRE', upstream_log_key(chosen), 120)
 
+if not labels then
+  labels = redis.call('HLEN', labels_key()) + 1
+  redis.call('HSET', labels_key(), text, labels)
+  redis.call('HSET', label_texts_key(), labels, text)
+end
 redis.call('HSET', record_key(req.id), 'state', 'held', 'tenant', req.tenant, 'key', req.key, 'model', req.model,
   'price', req.price, 'input', req.input, 'estimate', req.estimate, 'hold', req.hold, 'upstream', chosen, 'admitted', at,
   'scopes', table.concat(req.scopes, '\n'), 'counters', table.concat(counters, '\n'),
-  'rates', table.concat(given, '\n'), 'postings', req.postings)
+  'rates', table.concat(given, '\n'), 'postings', req.postings, 'labels', labels)
 if req.idem then
   redis.call('HSET', record_key(req.id), 'idem', req.idem[1])
   redis.call('HSET', req.idem[1], 'id', req.id, 'fingerprint', req.idem[2])
@@ -154,6 +161,5 @@ end
 redis.call('ZADD', prefix .. ':live', at, req.id)
 redis.call('ZADD', prefix .. ':held', at, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
-journal(at, 'reserve', req.id, { req.tenant, req.key, req.model, req.price, req.estimate, req.hold, req.postings,
-  granted })
+journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted)
 return { 'admitted', at, chosen, after }

@@ -19,6 +19,14 @@ for _, c in ipairs(req.counters) do
 end
 redis.call('HSET', prefix .. ':postings', req.postings, req.text)
 
+local postings_of = {} -- number of labels → postings id
+local function postings(labels)
+  if not postings_of[labels] then
+    postings_of[labels] = cmsgpack.unpack(redis.call('HGET', label_texts_key(), labels))[5]
+  end
+  return postings_of[labels]
+end
+
 local scopes_of = {} -- postings id → set of scopes
 local function under(postings, scope)
   if not scopes_of[postings] then
@@ -30,18 +38,18 @@ local function under(postings, scope)
 end
 
 -- What was charged and counted: the journal, from its newest entry back to the start of the oldest window.
--- Each event answers: time of the admission, postings, charge, predictions.
-local add = {}
-function add.reserve(entry_at, d) return entry_at, d[7], 0, 1 end
-function add.settle(_, d) return d[8], d[9], d[1], 0 end
-function add.release(_, d) return d[7], d[8], 0, -1 end
-function add.correct(entry_at, d) return d[1] > 0 and entry_at or d[6], d[7], d[1], 0 end
+-- Each event takes the fields behind its id, and answers: time of the admission, labels, charge, predictions.
+local add = {} -- by the letter of the event
+function add.r(entry_at, labels) return entry_at, labels, 0, 1 end
+function add.s(_, cost, _, labels, _, _, _, admitted) return admitted, labels, cost, 0 end
+function add.x(_, _, labels, _, _, _, admitted) return admitted, labels, 0, -1 end
+function add.k(entry_at, more, _, labels, _, admitted) return more > 0 and entry_at or admitted, labels, more, 0 end
 
-local function fold(event, entry_at, data)
+local function fold(event, entry_at, _, ...)
   if not add[event] then return end
-  local admitted, postings, charge, count = add[event](entry_at, cmsgpack.unpack(data))
+  local admitted, labels, charge, count = add[event](entry_at, ...)
   for _, c in ipairs(behind) do
-    if admitted >= c.start and admitted < c.stop and under(postings, c.scope) then
+    if admitted >= c.start and admitted < c.stop and under(postings(labels), c.scope) then
       c.c, c.n = c.c + charge, c.n + count
     end
   end
@@ -52,9 +60,9 @@ while oldest <= at do
   local chunk = redis.call('XREVRANGE', prefix .. ':journal', from, '-', 'COUNT', 500)
   local enough = #chunk < 500
   for _, entry in ipairs(chunk) do
-    local f = entry[2] -- e, event, at, time, r, id, d, data
-    if tonumber(f[4]) < oldest then enough = true break end
-    fold(f[2], tonumber(f[4]), f[8])
+    local e = cmsgpack.unpack(entry[2][2])
+    if e[2] < oldest then enough = true break end
+    fold(unpack(e))
     from = '(' .. entry[1]
   end
   if enough then break end

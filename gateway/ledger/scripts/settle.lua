@@ -1,7 +1,7 @@
 -- settle: the prediction ended and its cost is known, or assumed. Ends the reservation, once.
 --
 -- Request: id, cost, how ('exact' or 'assumed'), status (upstream's word), tell (whether this end is one that a tenant
---   is told of), wait_us (how long the webhook waits for upstream's own body), seats, keep_s, idem_s.
+--   is told of), wait_us (how long the webhook waits for upstream's own body), seats, idem_s.
 -- Replies: {'done' | 'no_way' | 'unknown', now, state, cost, how}; a repeat answers 'no_way' with what the first
 --   one settled. A cost above the hold is recorded as it is, and told as 'overrun'.
 local at = now()
@@ -11,13 +11,11 @@ local state = NEXT[r.state .. ':settle']
 if not state then return { 'no_way', at, r.state, tonumber(r.cost or '0'), r.how or '' } end
 
 must_be_recorded()
-local how = req.how
-if req.cost > tonumber(r.hold) then how = 'overrun' end
-finish_life(req.id, r, at, state, how, req.cost, 0)
-redis.call('HSET', record_key(req.id), 'status', req.status)
-if not r.finished then redis.call('HSET', record_key(req.id), 'finished', at) end
-journal(at, 'settle', req.id,
-  { req.cost, how, r.tenant, r.key, r.model, tonumber(r.hold), tonumber(r.estimate), tonumber(r.admitted), r.postings })
+r.state, r.cost, r.status, r.finished = state, req.cost, req.status, r.finished or at
+r.how = req.cost > tonumber(r.hold) and 'overrun' or req.how
+finish_life(req.id, r, at, 0)
+journal(at, 'settle', req.id, r.cost, r.how,
+  tonumber(r.labels), r.model, tonumber(r.estimate), tonumber(r.hold), tonumber(r.admitted))
 if redis.call('EXISTS', webhook_key(req.id)) == 1 then
   if req.tell and r.prediction then
     local here = redis.call('HEXISTS', webhook_key(req.id), 'body') == 1
@@ -26,4 +24,4 @@ if redis.call('EXISTS', webhook_key(req.id)) == 1 then
     redis.call('DEL', webhook_key(req.id))
   end
 end
-return { 'done', at, state, req.cost, how }
+return { 'done', at, state, r.cost, r.how }
