@@ -47,8 +47,8 @@ class Look(msgspec.Struct, frozen=True, array_like=True):
 class Kept:
     """The last look of each prediction that a worker has seen, the least used forgotten first."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, most_bytes: int = MOST_KEPT_BYTES) -> None:
-        self._clock = clock  # in seconds
+    def __init__(self, clock: Callable[[], float] | None = None, most_bytes: int = MOST_KEPT_BYTES) -> None:
+        self._clock = clock or time.monotonic  # in seconds; not a default value, which the simulator could not replace
         self._most_bytes = most_bytes
         self._bytes = 0
         self._looks: OrderedDict[tuple[str, str], tuple[float, Look]] = OrderedDict()
