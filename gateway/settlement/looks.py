@@ -48,7 +48,7 @@ class Kept:
     """The last look of each prediction that a worker has seen, the least used forgotten first."""
 
     def __init__(self, clock: Callable[[], float] | None = None, most_bytes: int = MOST_KEPT_BYTES) -> None:
-        self._clock = clock or time.monotonic  # in seconds; not a default value, which the simulator could not replace
+        self._clock = clock or time.monotonic  # in seconds; no default value, since the simulator replaces it
         self._most_bytes = most_bytes
         self._bytes = 0
         self._looks: OrderedDict[tuple[str, str], tuple[float, Look]] = OrderedDict()
