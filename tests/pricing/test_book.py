@@ -145,7 +145,7 @@ def test_classes_of_tokens_are_held_at_the_most_that_the_maker_makes() -> None:
     assert dollars(gpt, num_images=4)[1] == "3.501745"
     first, second, *_ = priced(gpt).as_json()["lines"]
     assert (first["what"], first["quantity"], first["unit_usd"]) == (
-        "1,000,000 text_input_tokens",
+        "1,000,000 text input tokens",
         "0.000002",
         "5.00",
     )

@@ -23,7 +23,11 @@ class BasePlusExtra(Rule, frozen=True, tag="base_plus_extra"):
 
     @cached_property
     def _base(self) -> Line:
-        return Line.of(f"first {self.included} {self.quantity}", amount("base_usd", self.base_usd))
+        return Line.of(f"first {self.included} {self._name}", amount("base_usd", self.base_usd))
+
+    @cached_property
+    def _name(self) -> str:
+        return self.quantity.replace("_", " ")
 
     @cached_property
     def _included(self) -> Number:
@@ -44,4 +48,4 @@ class BasePlusExtra(Rule, frozen=True, tag="base_plus_extra"):
         extra = measured.beyond(self._included)
         if self.round_up:
             extra = extra.begun(1)
-        return Bill((self._base, Line.of(f"extra {self.quantity}", self._extra, extra)), measured.assumptions)
+        return Bill((self._base, Line.of(f"extra {self._name}", self._extra, extra)), measured.assumptions)

@@ -39,7 +39,8 @@ class PerUnit(Rule, frozen=True, tag="per_unit"):
 
     @cached_property
     def _what(self) -> str:
-        return self.quantity.removesuffix("s") if self.per == 1 else f"{self.per:,} {self.quantity}"
+        name = self.quantity.replace("_", " ")
+        return name.removesuffix("s") if self.per == 1 else f"{self.per:,} {name}"
 
     @property
     def parts(self) -> tuple[Rule, ...]:

@@ -45,7 +45,7 @@ class AfterRun(QuantityRule, frozen=True, kw_only=True, tag="after_run"):
         measured = self._unlimited
         if self.limit_parameter and inputs.value(self.limit_parameter) is not None:
             measured = self._up_to(min(self._most, inputs.number(self.limit_parameter)))
-        text = f"{name} {measured.assumptions[0]}"
+        text = f"{name.replace('_', ' ')} {measured.assumptions[0]}"
         return Measure(measured.likely, measured.most, measured.per, (text,))
 
     def _up_to(self, most: Number) -> Measure:
