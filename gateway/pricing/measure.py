@@ -27,10 +27,10 @@ class Measure(msgspec.Struct, frozen=True):
 
     @classmethod
     def between(cls, likely: Number, most: Number, *assumptions: str) -> "Measure":
-        """Measure what the request leaves open; what is likely is cut at the most."""
+        """Measure what the request leaves open."""
         per = lcm(likely.denominator, most.denominator)
-        bound = most.numerator * (per // most.denominator)
-        return cls(min(likely.numerator * (per // likely.denominator), bound), bound, per, assumptions)
+        likely, most = likely * per, most * per
+        return cls(likely.numerator, most.numerator, per, assumptions)
 
     def assuming(self, *assumptions: str) -> "Measure":
         """Say more of what was assumed."""

@@ -88,6 +88,7 @@ def test_billed_inputs_count_for_every_image_made(klein: Model) -> None:
     price = priced(repriced(klein, bill_inputs=True), image_urls=["https://example.com/1.jpg"] * 3, num_images=2)
     assert dollars(price) == ("0.034", "0.058")  # 2 × (0.014 + 3 × 0.001), 2 × (0.014 + 15 × 0.001)
     assert len(price.assumptions) == 2
+    assert price.quantities["total_megapixels"] == 2 * (4 + 3 * 4)
 
 
 def test_input_images_of_known_size_are_billed_as_they_are(klein: Model) -> None:

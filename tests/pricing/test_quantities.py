@@ -98,7 +98,16 @@ def test_a_margin_holds_no_less_than_the_maker_of_seedance_makes(
 
 @pytest.mark.parametrize(
     ("resolution", "ratio"),
-    [("auto", "16:9"), ("1080p", "auto"), ("huge", "1:1"), ("0x0", "1:1"), ("1080p", "0:9"), ([], {}), ("1" * 99, 7)],
+    [
+        ("auto", "16:9"),
+        ("1080p", "auto"),
+        ("huge", "1:1"),
+        ("0x0", "1:1"),
+        ("1080p", "0:9"),
+        ([], {}),
+        ("1" * 99, 7),
+        ("640x360" + " " * 99, "1:1"),
+    ],
 )
 def test_what_names_no_frame_is_estimated_and_held_at_the_most_and_said(resolution: Any, ratio: Any) -> None:
     found = measured(written(FRAME), "pixels", resolution=resolution, aspect_ratio=ratio)
