@@ -1,6 +1,7 @@
 """A model: its name, its price rule and its input schema, as a policy file states them."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -8,12 +9,13 @@ import msgspec
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.parameter import Parameter
 from gateway.pricing.quantities import Quantity
+from gateway.pricing.quantity import QuantityRule
 from gateway.pricing.references import check_references
 from gateway.pricing.refusal import invalid
-from gateway.pricing.rule import at_least_one
+from gateway.pricing.rule import Rule, at_least_one
 
 
-class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """One model of the upstream.
 
     `price_version` names the price in quotes and in the ledger, `source` says where it was read; without a `price`
@@ -44,6 +46,18 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 f"max_run_seconds {self.max_run_seconds} is below usual_run_seconds {self.usual_run_seconds}"
             )
         check_references(self.price, self.quantity, self.input)
+
+    @cached_property
+    def deciding(self) -> Mapping[str, bool]:
+        """The input parameters on which the price depends, each with whether only its length counts."""
+        rules = list(self.price.all_rules()) if self.price is not None else []
+        named = [name for rule in rules for name in rule.quantities]
+        named += [part for name in named for part in self.quantity[name].quantities]
+        readers: list[Rule | QuantityRule] = [*rules, *(self.quantity[name] for name in dict.fromkeys(named))]
+        compared = [parameter for rule in rules for parameter, _, _ in rule.compares]
+        lengths = {name for reader in readers for name in reader.lengths}
+        read = [name for reader in readers for name in reader.parameters]
+        return {name: name in lengths for name in (*read, *compared) if name}
 
 
 def validate(model: Model, input: Mapping[str, Any]) -> None:

@@ -24,6 +24,11 @@ class QuantityRule(
         return ()
 
     @property
+    def lengths(self) -> tuple[str, ...]:
+        """Those of its parameters of which only the length counts, of a text or of a list."""
+        return ()
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """The names of the quantities that it is made of."""
         return ()

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import MAX_UNITS, format_usd
 from gateway.pricing.bill import Bill, Line
+from gateway.pricing.facts import write_facts
 from gateway.pricing.inputs import Inputs
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model
@@ -22,7 +23,8 @@ class Quote:
     """The price of one request, before it runs; `estimate` and `hold` in units of 1e-8 USD.
 
     `estimate` is what it should cost and the sum of the `lines`, `hold` the most that it can. `quantities` are
-    upper bounds of what is priced and of what the model's file defines besides, for guards.
+    upper bounds of what is priced and of what the model's file defines besides, for guards. `facts` are what of the
+    request decided the price, as `write_facts` writes them.
     """
 
     model: str
@@ -32,6 +34,7 @@ class Quote:
     lines: tuple[Line, ...]
     assumptions: tuple[str, ...]
     quantities: Mapping[str, Number]
+    facts: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Give the quote as it is answered: money as decimal strings of US dollars, and so a fraction of a unit."""
@@ -63,7 +66,8 @@ def quote(model: Model, input: Mapping[str, Any], sources: Sequence[int | None] 
     """
     inputs = Inputs(model.input, input, model.quantity, sources)
     bill = price_rule(model).bill(inputs)
-    return _quote(model.slug, model.price_version, bill, _quantities(model, inputs, bill))
+    facts = write_facts(model, input, sources)
+    return _quote(model.slug, model.price_version, bill, _quantities(model, inputs, bill), facts)
 
 
 def images_wanted(model: Model, input: Mapping[str, Any]) -> list[str]:
@@ -100,7 +104,7 @@ def _quantities(model: Model, inputs: Inputs, bill: Bill) -> Mapping[str, Number
     return found
 
 
-def _quote(slug: str, price_version: str, bill: Bill, quantities: Mapping[str, Number]) -> Quote:
+def _quote(slug: str, price_version: str, bill: Bill, quantities: Mapping[str, Number], facts: str = "") -> Quote:
     lines = tuple([line for line in bill.lines if line.quantity])
     estimate = sum([line.amount for line in lines])
     hold = sum([line.hold for line in bill.lines])
@@ -108,7 +112,7 @@ def _quote(slug: str, price_version: str, bill: Bill, quantities: Mapping[str, N
         raise Refused(
             Code.INVALID_INPUT, f"the request could cost more than {format_usd(MAX_UNITS)} USD; ask for less"
         )
-    return Quote(slug, price_version, estimate, max(hold, estimate), lines, bill.assumptions, quantities)
+    return Quote(slug, price_version, estimate, max(hold, estimate), lines, bill.assumptions, quantities, facts)
 
 
 def _unpriced(model: Model, why: str) -> Refused:

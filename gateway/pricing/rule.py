@@ -27,6 +27,16 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return ()
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The input parameters that it reads itself, other than to compare them."""
+        return ()
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """Those of its parameters of which only the length counts, of a text or of a list."""
+        return ()
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """The names of the quantities that it multiplies; the model must define them."""
         return ()

@@ -55,6 +55,17 @@ class Megapixel(Rule, frozen=True, tag="megapixel"):
         )
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """Size, number and input images; the model's schema need not name them."""
+        size = () if self.pixels else (self.size_parameter,)
+        return (*size, self.images_parameter, self.inputs_parameter)
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """How many input images there are."""
+        return (self.inputs_parameter,)
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """The size, where the model defines it."""
         return (self.pixels,) if self.pixels else ()

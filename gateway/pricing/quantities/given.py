@@ -30,6 +30,11 @@ class Items(QuantityRule, frozen=True, kw_only=True, tag="items"):
         """The one parameter."""
         return (self.parameter,)
 
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """The same."""
+        return self.parameters
+
     def measure(self, inputs: Inputs, _name: str, /) -> Measure:
         """Raises Refused for what has no items that could be counted."""
         return Measure.exactly(inputs.length(self.parameter))

@@ -31,6 +31,11 @@ class Size(QuantityRule, frozen=True, kw_only=True, tag="size"):
         """The one parameter, and that of the images where they count."""
         return (self.parameter, self.inputs_parameter) if self.follows_input else (self.parameter,)
 
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """That of the images."""
+        return self.parameters[1:]
+
     def measure(self, inputs: Inputs, _name: str, /) -> Measure:
         """Raises Refused for a size that is stated but cannot be read."""
         value = inputs.input.get(self.parameter)

@@ -26,6 +26,11 @@ class Characters(QuantityRule, frozen=True, kw_only=True, tag="characters"):
         """The one parameter."""
         return (self.parameter,)
 
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """The same."""
+        return self.parameters
+
     def measure(self, inputs: Inputs, _name: str, /) -> Measure:
         """Raises Refused for what is not a text."""
         text = inputs.value(self.parameter)
@@ -59,6 +64,11 @@ class TextTokens(QuantityRule, frozen=True, kw_only=True, tag="text_tokens"):
     def parameters(self) -> tuple[str, ...]:
         """The one parameter."""
         return (self.parameter,)
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """The same."""
+        return self.parameters
 
     def measure(self, inputs: Inputs, _name: str, /) -> Measure:
         """Total for any value: an absent one has the overhead only."""
