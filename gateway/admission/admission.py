@@ -170,6 +170,7 @@ class Admission:
             input_digest=input_digest,
             webhook=webhook,
             policy=self._numbers.get(principal.tenant.account.id, 0),
+            facts=quote.facts,
             dry=dry,
         )
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": Command("check", "validate the policy files"),
     "policy": Command("policy", "the schema of the policy files"),
     "models": Command("models", "draft the file of a model from what upstream publishes"),
+    "prices": Command("prices", "compare what upstream bills with what the prices say"),
     "quote": Command("quote", "price a request without sending it"),
     "keys": Command("keys", "make, list, rotate and revoke keys of tenants"),
     "ledger": Command("ledger", "verify, rebuild or export the ledger"),

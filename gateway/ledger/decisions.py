@@ -15,7 +15,7 @@ class Order:
     heard of again has lost its worker. `idempotency` is (digest of the tenant's key, fingerprint of the request);
     `input_digest` names the input, so that its execution is recognised upstream if its answer never comes. `webhook`
     is where the tenant wants to be told of the end. `policy` is the number of the policy by which it was priced (0
-    where the ledger knows of none).
+    where the ledger knows of none). `facts` are what of the input decided its price.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Order:
     input_digest: str = ""
     webhook: Webhook | None = None
     policy: int = 0
+    facts: str = ""
     dry: bool = False
 
 

@@ -22,13 +22,15 @@ class _Fact(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Reserved(_Fact, frozen=True, tag="r"):
-    """A hold began; money in units of 1e-8 USD. `grants` are those that alone made room for it, in words."""
+    """A hold began; money in units of 1e-8 USD. `grants` are those that alone made room for it, in words; `facts`
+    what of the input decided the price, as JSON."""
 
     labels: int
     model: str
     estimate: int
     hold: int
     grants: tuple[str, ...] = ()
+    facts: str = ""
 
 
 class Confirmed(_Fact, frozen=True, tag="c"):

@@ -201,6 +201,7 @@ class Ledger:
             "input": order.input_digest,
             "estimate": order.estimate,
             "hold": order.hold,
+            "facts": order.facts,
             "start": snapshot.start_us,
             "stop": snapshot.stop_us,
             "postings": postings.id,

@@ -9,7 +9,7 @@ import msgspec
 LETTERS = {"r": "reserve", "c": "confirm", "d": "doubt", "f": "finish", "s": "settle", "x": "release", "k": "correct"}
 #: Event → the fields behind letter, time and id.
 FIELDS = {
-    "reserve": ("labels", "model", "estimate", "hold", "grants"),
+    "reserve": ("labels", "model", "estimate", "hold", "grants", "facts"),
     "confirm": ("prediction",),
     "doubt": ("reason",),
     "finish": ("status",),

@@ -1,7 +1,7 @@
 -- reserve: decides one create over everything, and holds its money. Checks all, then writes all.
 --
 -- Request: id; at (the store's time as the worker reckons it); tenant, key, model, price, input (its digest),
---   estimate, hold;
+--   estimate, hold, facts (what of the input decided the price, for the journal alone);
 --   start, stop (the span of time for which counters and checks are right);
 --   postings (id of the set of counters), scopes (list);
 --   counters: list of {key, scope, start, stop, expire_s (0: never)}, each once;
@@ -161,5 +161,5 @@ end
 redis.call('ZADD', prefix .. ':live', at, req.id)
 redis.call('ZADD', prefix .. ':held', at, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
-journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted)
+journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted, req.facts)
 return { 'admitted', at, chosen, after }
