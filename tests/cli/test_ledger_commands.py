@@ -57,6 +57,17 @@ def test_a_focus_row_bears_cost_account_and_month(gateway: Run) -> None:
     assert json.loads(row["Tags"]) == {"key": "web"}
 
 
+def test_the_drift_of_a_price_that_is_no_longer_in_force_is_told_and_not_explained(gateway: Run) -> None:
+    status, out, _ = gateway("prices", "drift", "--json")
+    assert status == 0
+    (row,) = json.loads(out)
+    assert (row["model"], row["price_version"], row["predictions"]) == ("flux-2-klein-4b-base-edit", "v1", 1)
+    assert (row["estimated_usd"], row["billed_usd"], row["ratio"]) == ("0.014", "0.014", "1.0000")
+    assert (row["explained_by"], row["explanations"]) == ("not the price that the policy has now", [])
+    assert gateway("prices", "drift")[1].splitlines()[1].startswith("flux-2-klein-4b-base-edit  v1")
+    assert json.loads(gateway("prices", "drift", "--json", "--until", "2020-01-01")[1]) == []
+
+
 def test_a_ledger_that_is_right_verifies(gateway: Run) -> None:
     status, out, _ = gateway("ledger", "verify")
     assert (status, out.split(": ")[-1]) == (0, "right\n")
@@ -129,14 +140,3 @@ def test_an_upstream_key_without_a_secret_is_named(gateway: Run, monkeypatch: py
     monkeypatch.delenv("EACHLABS_API_KEY", raising=False)
     status, _, err = gateway("reconcile", "--from", "2026-01-01")
     assert (status, "EACHLABS_API_KEY" in err) == (1, True)
-
-
-def test_the_drift_of_a_price_that_is_no_longer_in_force_is_told_and_not_explained(gateway: Run) -> None:
-    status, out, _ = gateway("prices", "drift", "--json")
-    assert status == 0
-    (row,) = json.loads(out)
-    assert (row["model"], row["price_version"], row["predictions"]) == ("flux-2-klein-4b-base-edit", "v1", 1)
-    assert (row["estimated_usd"], row["billed_usd"], row["ratio"]) == ("0.014", "0.014", "1.0000")
-    assert (row["explained_by"], row["explanations"]) == ("not the price that the policy has now", [])
-    assert gateway("prices", "drift")[1].splitlines()[1].startswith("flux-2-klein-4b-base-edit  v1")
-    assert json.loads(gateway("prices", "drift", "--json", "--until", "2020-01-01")[1]) == []
