@@ -52,6 +52,9 @@ class Telemetry:
             "gateway_webhooks_received", "Calls of the addresses that upstream is given", "result"
         )
         self.image_probes = counter("gateway_image_probes", "Input images looked at for their size", "result")
+        self.webhook_deliveries = counter(
+            "gateway_webhook_deliveries", "Tries to deliver a tenant's webhook", "tenant", "result"
+        )
         self.policy_info = Gauge(
             "gateway_policy_info",
             "1 for the policy in force, 0 for an earlier one",

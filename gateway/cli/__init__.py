@@ -27,6 +27,7 @@ COMMANDS = {
     "keys": Command("keys", "make, list, rotate and revoke keys of tenants"),
     "ledger": Command("ledger", "verify, rebuild or export the ledger"),
     "reconcile": Command("reconcile", "compare the ledger with upstream's own list"),
+    "webhooks": Command("webhooks", "list what tenants were not told, tell it again, and show a tenant's secret"),
     "usage": Command("usage", "spend and holds by tenant, key, model and day"),
 }
 

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from gateway.admission.admission import Admission
 from gateway.admission.probing import Probe
 from gateway.alerting.teller import Teller
+from gateway.delivery.courier import Courier
+from gateway.delivery.signing import Signer
 from gateway.domain.address import Addresses
 from gateway.domain.secret import Secret
 from gateway.ledger.alerts import Alerts
@@ -55,6 +57,7 @@ class Assembly:
         self,
         store: Store,
         client: Upstream,
+        tenants_client: Upstream,
         telemetry: Telemetry,
         environ: Mapping[str, str],
         secret: Secret,
@@ -70,11 +73,13 @@ class Assembly:
         self.recorder = Recorder()
         self._store = store
         self._client = client
+        self._tenants_client = tenants_client
         self._telemetry = telemetry
         self._environ = environ
         self._upstream_url = upstream_url
         self._upstream_secret = upstream_secret
         self._addresses = Addresses(secret, public_url)
+        self._signer = Signer(secret)
         self._private_destinations = private_destinations
         self._probe = probe
         self._scripts = load_scripts()
@@ -83,7 +88,7 @@ class Assembly:
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, tuple[AccountParts, Policy]] = {}
         self._secrets: dict[tuple[str, str], str] = {}
-        self._actors: list[Reconciler | Teller | Upkeep] = []
+        self._actors: list[Reconciler | Teller | Upkeep | Courier] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
     def adopt(self, policy: Policy, numbers: Mapping[str, int] = MappingProxyType({})) -> None:
@@ -135,8 +140,7 @@ class Assembly:
         upstream = Eachlabs(account, secrets, self._client, self._telemetry, self._upstream_url)
         views, settlement = Views(self._store, account.id), Settlement(ledger, self._telemetry)
         proof = Proof(views, upstream, History(upstream, self._addresses), Lister(ledger, upstream))
-        outbox = Outbox(self._store, self._scripts, account.id)
-        arrivals = Arrivals(views, upstream, settlement, outbox, proof)
+        arrivals = Arrivals(views, upstream, settlement, self._outbox(account.id), proof)
         looks = Looks(Sightings(self._store, self._scripts, account.id), upstream, settlement, self._kept)
         return AccountParts(ledger, views, upstream, settlement, arrivals, looks)
 
@@ -148,7 +152,7 @@ class Assembly:
         for parts, policy in self._known.values():
             account = parts.ledger.account
             self._actors += [self._reconciler(parts, policy), self._teller(account, policy)]
-            self._actors.append(Upkeep(self._store, self._scripts, account))
+            self._actors += [Upkeep(self._store, self._scripts, account), self._courier(parts)]
         for actor in self._actors:
             task = asyncio.ensure_future(actor.run())
             self._rounds.add(task)
@@ -156,6 +160,13 @@ class Assembly:
 
     def _teller(self, account: str, policy: Policy) -> Teller:
         return Teller(Alerts(self._store, self._scripts, account), policy.limits(account))
+
+    def _courier(self, parts: AccountParts) -> Courier:
+        outbox, ways = self._outbox(parts.ledger.account), (parts.upstream, self._tenants_client)
+        return Courier(outbox, parts.views, *ways, self._signer, self._telemetry)
+
+    def _outbox(self, account: str) -> Outbox:
+        return Outbox(self._store, self._scripts, account)
 
     def _reconciler(self, parts: AccountParts, policy: Policy) -> Reconciler:
         lister, history = Lister(parts.ledger, parts.upstream), History(parts.upstream, self._addresses)

@@ -85,6 +85,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
         assembly = Assembly(
             store,
             client,
+            tenants_client,
             telemetry,
             environ,
             Secret(config.secret),

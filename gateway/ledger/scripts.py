@@ -26,6 +26,9 @@ VERBS = (
     "audit",
     "restore",
     "notice",
+    "post",
+    "posted",
+    "repost",
 )
 #: What every verb is given before its own text.
 _SHARED = ("common", "outbox")

@@ -8,6 +8,7 @@ import msgspec
 from gateway.domain.reservation import Reservation, State
 from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.labels import LabelBook
+from gateway.ledger.outbox import DEAD_SECONDS
 from gateway.ledger.postings import Counted, Counter, account_prefix
 from gateway.ledger.records import Ended, read_ended, read_record
 from gateway.ledger.store import Store
@@ -18,6 +19,14 @@ class Totals(NamedTuple):
 
     open: int
     in_doubt: int
+    oldest_us: int | None
+
+
+class Mail(NamedTuple):
+    """The webhooks for an account's tenants: not delivered, given up, and since when the oldest waits (or None)."""
+
+    undelivered: int
+    dead: int
     oldest_us: int | None
 
 
@@ -91,6 +100,14 @@ class Views:
         doubts = int(await self._store.read("ZCARD", f"{self.prefix}:doubt"))
         first = await self._store.read("ZRANGE", f"{self.prefix}:live", 0, 0, "WITHSCORES")
         return Totals(live - doubts, doubts, _score(first) if first else None)
+
+    async def mail(self, now_us: int) -> Mail:
+        """Count the webhooks that tenants do not have."""
+        undelivered = int(await self._store.read("ZCARD", f"{self.prefix}:outbox"))
+        kept_us = now_us - int(DEAD_SECONDS * MICROSECONDS)
+        dead = int(await self._store.read("ZCOUNT", f"{self.prefix}:dead", f"({kept_us}", "+inf"))
+        first = await self._store.read("ZRANGE", f"{self.prefix}:outbox", 0, 0, "WITHSCORES")
+        return Mail(undelivered, dead, _score(first) if first else None)
 
     async def counted(self, counter: Counter, start_us: int) -> Counted:
         """Read a counter in the window that starts then."""

@@ -149,6 +149,7 @@ def _families(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
     yield queue
     yield from _limits([use for gauges in found.values() for use in gauges.limits])
     yield _alerts(found)
+    yield from _mail(found)
 
 
 def _reservations(found: Mapping[str, AccountGauges]) -> Metric:
@@ -156,6 +157,15 @@ def _reservations(found: Mapping[str, AccountGauges]) -> Metric:
     family.add_metric(("open",), sum(gauges.totals.open for gauges in found.values()))
     family.add_metric(("in_doubt",), sum(gauges.totals.in_doubt for gauges in found.values()))
     return family
+
+
+def _mail(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
+    webhooks = GaugeMetricFamily("gateway_webhooks", "Webhooks that tenants do not have", labels=("state",))
+    webhooks.add_metric(("undelivered",), sum(gauges.mail.undelivered for gauges in found.values()))
+    webhooks.add_metric(("dead",), sum(gauges.mail.dead for gauges in found.values()))
+    ages = [(g.now_us - g.mail.oldest_us) / MICROSECONDS for g in found.values() if g.mail.oldest_us is not None]
+    yield webhooks
+    yield _gauge("gateway_oldest_webhook_seconds", "Age of the oldest undelivered webhook", max(ages, default=0))
 
 
 def _limits(uses: Iterable[LimitUse]) -> Iterable[Metric]:

@@ -60,7 +60,7 @@ def gateway(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
     def run(*words: str) -> tuple[int, str, str]:
         place = {"usage": ["--policies", str(SHIPPED), "--data-dir", str(data_dir)]}
-        place["ledger"] = place["reconcile"] = place["prices"] = place["usage"]
+        place["ledger"] = place["reconcile"] = place["prices"] = place["webhooks"] = place["usage"]
         place["check"] = place["quote"] = ["--policies", str(SHIPPED)]
         status = main([*words, *(place.get(words[0], []) if "--policies" not in words else [])])
         said = capsys.readouterr()

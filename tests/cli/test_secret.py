@@ -12,14 +12,9 @@ from gateway.cli.secret import find_secret
 from gateway.ledger.store import connect
 from gateway.settings import SettingInvalid, Settings, read_settings
 
-__all__ = ["place", "redis", "store_url"]
+__all__ = ["place", "redis"]
 
 GOOD = "0123456789abcdef" * 4
-
-
-@pytest.fixture
-def store_url(place: Place) -> str:
-    return place.url
 
 
 def settings(data_dir: Path, **more: str) -> Settings:
@@ -30,21 +25,21 @@ def files_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-async def find(data_dir: Path, environ: dict[str, str], store_url: str, *, external: bool = False) -> tuple[str, ...]:
-    store = connect(store_url)
+async def find(data_dir: Path, environ: dict[str, str], place: Place, *, external: bool = False) -> tuple[str, ...]:
+    store = connect(place.url)
     try:
-        more = {"redis_url": store_url} if external else {}
+        more = {"redis_url": place.url} if external else {}
         return (await find_secret(settings(data_dir, **more), environ, store)).texts
     finally:
         await store.aclose()
 
 
 async def test_without_one_it_is_made_in_the_data_directory_for_this_user_alone_and_kept(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, place: Place
 ) -> None:
-    first = await find(tmp_path / "data", {}, store_url)
-    assert await find(tmp_path / "data", {}, store_url) == first
-    assert await find(tmp_path / "other", {}, store_url) != first
+    first = await find(tmp_path / "data", {}, place)
+    assert await find(tmp_path / "data", {}, place) == first
+    assert await find(tmp_path / "other", {}, place) != first
     (made,) = (tmp_path / "data").iterdir()
     assert (made.name, stat.S_IMODE(made.stat().st_mode)) == ("gateway.secret", 0o600)
     assert (made.read_text().strip(),) == first
@@ -52,23 +47,23 @@ async def test_without_one_it_is_made_in_the_data_directory_for_this_user_alone_
 
 
 async def test_hosts_that_share_an_external_store_share_the_secret_that_the_first_of_them_made(
-    tmp_path: Path, store_url: str, redis: Redis
+    tmp_path: Path, place: Place, redis: Redis
 ) -> None:
-    hosts = [await find(tmp_path / name, {}, store_url, external=True) for name in ("one", "two")]
+    hosts = [await find(tmp_path / name, {}, place, external=True) for name in ("one", "two")]
     assert hosts[0] == hosts[1]
     assert files_in(tmp_path) == []
     await redis.flushall()
-    assert await find(tmp_path / "one", {}, store_url, external=True) != hosts[0]
+    assert await find(tmp_path / "one", {}, place, external=True) != hosts[0]
 
 
 @pytest.mark.parametrize("external", [False, True])
 async def test_the_operators_own_is_taken_and_none_is_made(
-    tmp_path: Path, store_url: str, redis: Redis, external: bool
+    tmp_path: Path, place: Place, redis: Redis, external: bool
 ) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{GOOD}\n{'b' * 32}\n")
-    given = await find(tmp_path, {"GATEWAY_SECRET": GOOD}, store_url, external=external)
-    from_file = await find(tmp_path, {"GATEWAY_SECRET_FILE": str(file)}, store_url, external=external)
+    given = await find(tmp_path, {"GATEWAY_SECRET": GOOD}, place, external=external)
+    from_file = await find(tmp_path, {"GATEWAY_SECRET_FILE": str(file)}, place, external=external)
     assert (given, from_file) == ((GOOD,), (GOOD, "b" * 32))
     assert files_in(tmp_path) == [file]
     assert await redis.keys("*") == []
@@ -86,12 +81,12 @@ async def test_the_operators_own_is_taken_and_none_is_made(
     ],
 )
 async def test_one_that_cannot_be_used_is_refused_by_its_variable_and_not_shown(
-    tmp_path: Path, store_url: str, environ: dict[str, str], said: str
+    tmp_path: Path, place: Place, environ: dict[str, str], said: str
 ) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "binary").write_bytes(b"\xff" * 40)
     environ = {name: str(tmp_path / text) if name.endswith("FILE") else text for name, text in environ.items()}
     with pytest.raises(SettingInvalid) as caught:
-        await find(tmp_path, environ, store_url)
+        await find(tmp_path, environ, place)
     assert said in str(caught.value)
     assert GOOD not in str(caught.value)

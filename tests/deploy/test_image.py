@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import secret
 from gateway.ledger.durability import REQUIRED
 from gateway.settings import TABLE
 
@@ -25,7 +26,7 @@ def test_every_variable_of_the_image_is_a_setting_with_a_value_that_it_reads():
 
 def test_every_variable_of_the_compose_file_is_a_setting():
     given = set(re.findall(r"GATEWAY_[A-Z_]+", COMPOSE))
-    assert {"GATEWAY_REDIS_URL", "GATEWAY_WORKERS"} <= given <= set(SETTINGS)
+    assert {"GATEWAY_REDIS_URL", "GATEWAY_WORKERS"} <= given <= {*SETTINGS, secret.VARIABLE}
 
 
 @pytest.mark.parametrize("name", REQUIRED)

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.cli import watch
+from gateway.delivery import courier
 from gateway.domain.errors import Code
 from gateway.domain.reservation import How
 from gateway.server import monitoring, policy_metrics
@@ -57,7 +58,14 @@ def test_every_label_of_an_alert_has_a_value_that_exists(label, values):
 
 def test_the_result_of_a_reload_that_raises_an_alert_is_one_that_is_counted():
     counted = set(re.findall(r'reloads\["(\w+)"\]', inspect.getsource(watch)))
-    raised = set(re.findall(r'result="(\w+)"', TEXT))
+    raised = set(re.findall(r'reloads_total\{result="(\w+)"', TEXT))
+    assert raised
+    assert raised < counted
+
+
+def test_the_result_of_a_delivery_that_raises_an_alert_is_one_that_is_counted():
+    counted = set(re.findall(r'_count\(delivery, "(\w+)"\)', inspect.getsource(courier)))
+    raised = set(re.findall(r'deliveries_total\{result="(\w+)"', TEXT))
     assert raised
     assert raised < counted
 

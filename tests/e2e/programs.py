@@ -125,10 +125,14 @@ class Gateway(Program):
 
     def verify_ledger(self) -> None:
         """Recompute every counter of the running ledger from its journal, by the operator's own command."""
-        places = [word for flag in ("--data-dir", "--policies") for word in (flag, self.value(flag))]
-        words = [sys.executable, "-m", "gateway", "ledger", "verify", *places]
+        words = [sys.executable, "-m", "gateway", "ledger", "verify", *self.places]
         done = subprocess.run(words, env=environ(), capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stdout + done.stderr
+
+    @property
+    def places(self) -> list[str]:
+        """Where its ledger and policies are, as flags of other commands."""
+        return [word for flag in ("--data-dir", "--policies") for word in (flag, self.value(flag))]
 
     def value(self, flag: str) -> str:
         """What it was started with."""

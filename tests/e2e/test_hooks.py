@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from e2e.clients import INPUT, PRICE, Tenant, Upstream, assert_refused, scrape, until, used
-from e2e.house import House
+from e2e.house import House, free_port
 from e2e.policies import KLEIN, Policies, budget
 from e2e.programs import Gateway, Sandbox
 
@@ -32,8 +31,7 @@ def policies() -> Policies:
 
 @pytest.fixture(scope="module")
 def gateway(house: House, policies: Policies, sandbox: Sandbox) -> Gateway:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     return house.gateway(policies, sandbox, workers=2, listen=address, public_url=f"http://{address}/")
 
 

@@ -26,6 +26,7 @@ ON_CLUSTERS = {
         "correction",
         "idempotency",
         "late_and_lost",
+        "outbox",
         "reserve",
         "seed",
         "transitions",

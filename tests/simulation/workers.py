@@ -30,7 +30,7 @@ class Worker:
         self._context = contextvars.copy_context()
         self._context.run(_WORKER.set, self)
         self.assembly = Assembly(
-            Store(client), wire, Telemetry(CollectorRegistry()), environ, Secret(["s" * 32]), Owners(self._host)
+            Store(client), wire, wire, Telemetry(CollectorRegistry()), environ, Secret(["s" * 32]), Owners(self._host)
         )
         self.adopt(policy)
 
