@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 #: What is text wherever it occurs: parts of keys, fields that Redis replied, strings of the request.
 TEXTS = frozenset(
     (
-        *("prefix", "id", "scope", "index", "clock", "owner", "lane", "tenant"),
+        *("prefix", "id", "scope", "index", "clock", "owner", "lane", "tenant", "prediction"),
         *("r.counters", "r.state", "c.key", "entry[1]", "rate[1]"),
         *("counter.key", "counter.scope", "share", "mark"),
     )
