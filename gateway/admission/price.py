@@ -22,12 +22,13 @@ def price(policy: Policy, tenant: Tenant, body: CreateBody, sources: Sequence[in
             f"the model {body.model[:80]!r} is not in the list of tenant {tenant.id!r}; ask whoever keeps its policy",
             extra={"model": body.model[:200]},
         )
-    quoted = _quote(policy, tenant, body, sources)
+    quoted = price_of(policy, tenant, body, sources)
     check_guards(tenant.guards, body.input, policy.models.get(body.model), quoted)
     return quoted
 
 
-def _quote(policy: Policy, tenant: Tenant, body: CreateBody, sources: Sequence[int | None]) -> Quote:
+def price_of(policy: Policy, tenant: Tenant, body: CreateBody, sources: Sequence[int | None] = ()) -> Quote:
+    """Quote a create, whether the tenant may ask for it or not. Raises Refused: `model_unpriced`, `invalid_input`."""
     model = policy.models.get(body.model)
     if model is not None and (model.price is not None or not model.price_confirmed):
         price_rule(model)  # refuses a draft before the input is looked at

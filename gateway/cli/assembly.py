@@ -17,6 +17,7 @@ from gateway.domain.secret import Secret
 from gateway.ledger.alerts import Alerts
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outbox import Outbox
+from gateway.ledger.refused import RefusalLog
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import Store
@@ -142,7 +143,8 @@ class Assembly:
         proof = Proof(views, upstream, History(upstream, self._addresses), Lister(ledger, upstream))
         arrivals = Arrivals(views, upstream, settlement, self._outbox(account.id), proof)
         looks = Looks(Sightings(self._store, self._scripts, account.id), upstream, settlement, self._kept)
-        return AccountParts(ledger, views, upstream, settlement, arrivals, looks)
+        refusals = RefusalLog(self._store, self._scripts, account.id, self.recorder.keep)
+        return AccountParts(ledger, views, upstream, settlement, arrivals, looks, refusals)
 
     def _act(self) -> None:
         """Start what works beside the requests, by this policy; what began by an earlier one ends with its round."""

@@ -1,4 +1,4 @@
-"""`gateway policy schema | diff | enact`: what is to be known of a policy before it is in force."""
+"""`gateway policy schema | diff | replay | enact`: what is to be known of a policy before it is in force."""
 
 import argparse
 import asyncio
@@ -7,6 +7,8 @@ import sys
 from gateway.cli.check import load_or_explain
 from gateway.cli.policy_diff import add_arguments as add_diff_arguments
 from gateway.cli.policy_diff import diff
+from gateway.cli.policy_replay import add_arguments as add_replay_arguments
+from gateway.cli.policy_replay import replay
 from gateway.cli.stores import add_store_arguments, open_store
 from gateway.ledger.embedded import StoreFailed
 from gateway.ledger.enactment import Enactment
@@ -22,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("schema", help="print the JSON Schema of policy files, for editors")
     text = "what NEW changes about OLD, in words; exit 0 without a change, 1 with changes, 2 where it cannot be told"
     add_diff_arguments(actions.add_parser("diff", help=text, description=text))
+    text = "recorded creates under NEW: which it would have refused or admitted; exit 0, 1 and 2 as diff"
+    add_replay_arguments(actions.add_parser("replay", help=text, description=text))
     text = "put the folder into force, whatever is; gateways with another folder admit nothing from then on"
     add_store_arguments(actions.add_parser("enact", help=text, description=text))
 
@@ -33,6 +37,8 @@ def run(flags: argparse.Namespace) -> int:
         return 0
     if flags.action == "diff":
         return diff(flags)
+    if flags.action == "replay":
+        return replay(flags)
     try:
         return asyncio.run(_enact(flags))
     except (SettingInvalid, StoreFailed, LedgerUnavailable, ValueError) as error:

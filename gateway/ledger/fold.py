@@ -23,9 +23,13 @@ def parse_place(key: str) -> Place:
 
 
 class Fold:
-    """Adds up a journal, entry by entry in order, and notes where it contradicts itself."""
+    """Adds up a journal, entry by entry in order, and notes where it contradicts itself.
 
-    def __init__(self, postings: Mapping[str, str], counters: Iterable[Counter]) -> None:
+    With `only_at` (microseconds) it adds up for each counter only the window that is open at that time.
+    """
+
+    def __init__(self, postings: Mapping[str, str], counters: Iterable[Counter], only_at: int | None = None) -> None:
+        self._only_at = only_at
         self.sequence = 0
         self.live: set[str] = set()
         self.faults: list[str] = []
@@ -42,6 +46,11 @@ class Fold:
     def sum_of(self, place: Place) -> Counted:
         """Give what a counter must be after the entries so far."""
         return self._sums.get(place, Counted(0, 0, 0))
+
+    @property
+    def sums(self) -> Mapping[Place, Counted]:
+        """Every counter, in each of its windows, in which something was added up."""
+        return self._sums
 
     def number_of(self, place: Place) -> int:
         """Give the number, in its scope, of the last entry that a counter must have seen to be complete."""
@@ -88,7 +97,10 @@ class Fold:
         for scope in self._scopes.get(postings, ()):
             self._numbers[scope] += numbered
             for counter in self._counters[scope]:
-                place = Place(counter, bounds(counter.window, counter.zone, at_us).start_us)
+                window = bounds(counter.window, counter.zone, at_us)
+                if self._only_at is not None and not window.start_us <= self._only_at < window.stop_us:
+                    continue
+                place = Place(counter, window.start_us)
                 # What is taken back from a past window has no number there, except in a counter that the correction
                 # did not reach, because its limit is newer than the reservation: that one is behind from here on.
                 if numbered and (change.charged >= 0 or str(counter) not in self._named[postings]):

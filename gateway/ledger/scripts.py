@@ -29,6 +29,7 @@ VERBS = (
     "post",
     "posted",
     "repost",
+    "refused",
 )
 #: What every verb is given before its own text.
 _SHARED = ("common", "outbox")

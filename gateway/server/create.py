@@ -20,8 +20,9 @@ from gateway.ledger.decisions import Answered
 from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.store import LedgerUnavailable
 from gateway.policy import Principal
-from gateway.pricing import Model
+from gateway.pricing import Model, Quote
 from gateway.server.exchange import Exchange, encode_headers
+from gateway.server.noted import note_refusal
 from gateway.server.outcome import Kind, Outcome, judge
 from gateway.server.parts import Parts
 from gateway.server.recording import NOT_YET
@@ -90,20 +91,14 @@ class _Create:
         """Price, reserve, forward and record. Raises Refused, LedgerUnavailable or PolicyBehind."""
         policy, tenant = self._parts.policy, self._principal.tenant
         admission, idempotency = self._parts.admission, self._idempotency()
-        quote = await price_seen(
-            policy, tenant, self._body, self._parts.probe, lambda: admission.is_open(self._principal, idempotency)
-        )
-        webhook = self._webhook()
-        ticket = await admission.reserve(
-            self._principal,
-            quote,
-            slot_s=max(self._model.max_run_seconds, RUN_SECONDS if self._run else 0),
-            answer_s=self._answer_s,
-            input_digest=digest_input(self._body.input),
-            shadows=shadow_refusals(policy, tenant, self._body, quote),
-            idempotency=idempotency,
-            webhook=webhook,
-        )
+        try:
+            quote = await price_seen(
+                policy, tenant, self._body, self._parts.probe, lambda: admission.is_open(self._principal, idempotency)
+            )
+            ticket = await self._reserve(quote, idempotency)
+        except Refused as refused:
+            await note_refusal(self._account, policy, self._principal, self._body, refused)
+            raise
         if isinstance(ticket, Answered):
             return Reply(ticket.status, encode_headers(repeat_headers(ticket)), ticket.body)
         self._exchange.note(reservation=ticket.reservation, hold_usd=format_usd(quote.hold))
@@ -115,6 +110,20 @@ class _Create:
             raise _with_headers(outcome, ticket)
         self._parts.telemetry.admissions.labels(self._principal.tenant.id, "admitted").inc()
         return await self._reply(ticket, answer, outcome)
+
+    async def _reserve(self, quote: Quote, idempotency: tuple[str, str] | None) -> Ticket | Answered:
+        """Hold the money of a quote. Raises Refused, LedgerUnavailable or PolicyBehind."""
+        policy, tenant = self._parts.policy, self._principal.tenant
+        return await self._parts.admission.reserve(
+            self._principal,
+            quote,
+            slot_s=max(self._model.max_run_seconds, RUN_SECONDS if self._run else 0),
+            answer_s=self._answer_s,
+            input_digest=digest_input(self._body.input),
+            shadows=shadow_refusals(policy, tenant, self._body, quote),
+            idempotency=idempotency,
+            webhook=self._webhook(),
+        )
 
     def _idempotency(self) -> tuple[str, str] | None:
         """Give (digest of the key, fingerprint of path and body); both ways to write the create's path are one."""

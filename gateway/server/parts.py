@@ -9,6 +9,7 @@ from gateway.admission.admission import Admission
 from gateway.admission.probing import Probe
 from gateway.domain.address import Addresses
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.refused import RefusalLog
 from gateway.ledger.views import Views
 from gateway.policy import Policy, Principal
 from gateway.server.authentication import InvalidKey, authenticate
@@ -31,6 +32,7 @@ class AccountParts:
     settlement: Settlement
     arrivals: Arrivals
     looks: Looks
+    refusals: RefusalLog
 
 
 @dataclass(frozen=True, slots=True)

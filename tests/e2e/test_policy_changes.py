@@ -1,8 +1,12 @@
 """Edits of the policy folder while money flows: what each changes, and what none ever does."""
 
 import asyncio
+import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +17,7 @@ import pytest
 
 from e2e.clients import PRICE, Tenant, assert_refused, scrape, until
 from e2e.policies import Policies, budget, limit
-from e2e.programs import Gateway
+from e2e.programs import Gateway, environ
 
 Tenants = Callable[[str], Tenant]
 CLOSE = {"Connection": "close"}  # every request makes a connection, so that both workers have some
@@ -202,6 +206,32 @@ async def test_sighup_reads_the_folder_again_in_every_worker(gateway: Gateway) -
 
     await until(read_again)
     assert len(gateway.workers) == 2
+
+
+async def test_recorded_creates_and_refusals_are_replayed_under_another_policy(
+    tenant: Tenants, gateway: Gateway, file: File, tmp_path: Path
+) -> None:
+    idle = tenant("idle")
+    assert_refused(await idle.create(), 429, "count_exceeded")
+    shutil.copytree(file.path.parent, tmp_path / "new")
+    new = File(tmp_path / "new" / file.path.name)
+    new.replace(('window = "year"\nmax = 2\n', 'window = "year"\nmax = 1\n'))
+
+    async def replayed() -> dict[tuple[str, str, str], int]:
+        words = ["policy", "replay", str(new.path.parent), "--json", "--data-dir", gateway.value("--data-dir")]
+        command = [sys.executable, "-m", "gateway", *words]
+        done = await asyncio.to_thread(subprocess.run, command, env=environ(), capture_output=True, timeout=60)
+        rows = json.loads(done.stdout)["changed"]
+        return {(row["tenant"], row["then"], row["now"]): row["creates"] for row in rows}
+
+    found = await until(replayed, 20)
+    assert found["idle", "admitted", "count_exceeded"] == 1
+    new.replace(('window = "year"\nmax = 1\n', 'window = "year"\nmax = 9\n'))
+
+    async def admits() -> bool:
+        return (await replayed()).get(("idle", "count_exceeded", "admitted"), 0) >= 2
+
+    await until(admits, 20)
 
 
 async def test_the_ledger_is_right_after_all_that(gateway: Gateway) -> None:

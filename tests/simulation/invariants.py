@@ -19,7 +19,7 @@ from simulation.violation import check
 #: What an entry of the journal must say, by name.
 Fact = Mapping[str, Any]
 #: Verbs that may write without an entry in the journal.
-UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "look", "seen", "sweep"))
+UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "look", "seen", "sweep", "refused"))
 
 
 class Witness:

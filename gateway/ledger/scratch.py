@@ -1,0 +1,60 @@
+"""A scratch ledger: the shipped scripts on a store of its own, whose clock is told what time it is."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from gateway.domain.reservation import Reservation
+from gateway.ledger.embedded import EmbeddedStore
+from gateway.ledger.fold import Place
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.postings import Counted
+from gateway.ledger.scripts import Script, load_scripts
+from gateway.ledger.store import Store, connect
+from gateway.ledger.views import Views
+
+
+class ScratchLedger:
+    """One account's ledger at a time of the caller's choosing."""
+
+    def __init__(self, store: Store, scripts: Mapping[str, Script], account: str) -> None:
+        self.ledger = Ledger(store, scripts, account)
+        self._store = store
+
+    async def at(self, us: int) -> None:
+        """Set the clock; the account's time never runs backwards."""
+        await self._store.read("SET", f"{self.ledger.prefix}:replay-now", us)
+
+    async def reservation(self, id_: str) -> Reservation | None:
+        """Give a reservation by its id."""
+        return await Views(self._store, self.ledger.account).reservation(id_)
+
+    async def carry_over(self, sums: Mapping[Place, Counted]) -> None:
+        """Add to the counters what was charged and counted before, as if they had seen it."""
+        for place, counted in sums.items():
+            key = place.counter.key(self.ledger.prefix, place.start_us)
+            await self._store.read("HINCRBY", key, "c", counted.charged)
+            await self._store.read("HINCRBY", key, "n", counted.predictions)
+            number = await self._store.read("HGET", f"{self.ledger.prefix}:x:{place.counter.scope}", "n")
+            await self._store.read("HSET", key, "x", number or 0)
+
+
+@asynccontextmanager
+async def scratch_store(binary: Path) -> AsyncIterator[tuple[Store, Mapping[str, Script]]]:
+    """Run a store in a directory of its own, gone at the end, and give the scripts that read its clock.
+
+    Nothing in it need survive, so that it writes nothing to disk. Raises as EmbeddedStore does.
+    """
+    clock = (files("gateway.ledger") / "scripts" / "replay_clock.lua").read_text()
+    with tempfile.TemporaryDirectory(prefix="gateway-replay-") as folder:
+        async with EmbeddedStore(Path(folder, "data"), binary) as running:
+            store = connect(running.url)
+            try:
+                for name, value in (("appendonly", "no"), ("save", "")):
+                    await store.read("CONFIG SET", name, value)
+                yield store, load_scripts(clock)
+            finally:
+                await asyncio.shield(store.aclose())
