@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import AsyncIterator, Callable
 
-from gateway.admission.replay import ADMITTED, Replay, Undecidable, Wish
+from gateway.admission.replay import ADMITTED, Replay
 from gateway.admission.tally import Tally
+from gateway.admission.wish import Undecidable, Wish
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.journal import Entry, Reserved
 from gateway.ledger.past import Past, read_past, read_since
@@ -14,7 +15,6 @@ from gateway.ledger.store import Store
 
 #: Replayed before the span that is asked for, so that rates and slots are as they would be.
 WARM_UP_US = 10 * 60 * MICROSECONDS
-_UNGUARDED = "creates have guards on parameters that are not recorded"
 
 
 async def replay_span(
@@ -42,12 +42,12 @@ async def replay_span(
 
 
 async def _decide(replaying: Replay, wish: Wish, tally: Tally) -> None:
-    before = replaying.unguarded
+    replaying.notes.clear()
     try:
         tally.add(wish, await replaying.decide(wish))
-        tally.notes[_UNGUARDED] += replaying.unguarded - before
     except Undecidable as reason:
         tally.notes[f"creates cannot be decided again: {reason}"] += 1
+    tally.notes += replaying.notes
 
 
 async def _merged(store: Store, account: str, past: Past, begin_us: int) -> AsyncIterator[Entry | Refusal]:
@@ -67,11 +67,11 @@ def _wish(recorded: Entry | Refusal) -> Wish:
     if isinstance(recorded, Refusal):
         labels = (recorded.tenant, recorded.key, recorded.model, recorded.price_version)
         money, name = (recorded.estimate, recorded.hold), uuid.uuid4().hex
-        return Wish(name, recorded.at_us, *labels, *money, recorded.code.value, recorded.quantities)
+        return Wish(name, recorded.at_us, *labels, *money, recorded.code.value, recorded.facts)
     fact, labels = (
         recorded.fact,
         (recorded.labels.tenant, recorded.labels.key, recorded.labels.model, recorded.labels.price_version),
     )
     if not isinstance(fact, Reserved):
         raise TypeError(f"a {type(fact).__name__} is not how a create begins")
-    return Wish(fact.reservation, fact.at_us, *labels, fact.estimate, fact.hold, ADMITTED)
+    return Wish(fact.reservation, fact.at_us, *labels, fact.estimate, fact.hold, ADMITTED, fact.facts)

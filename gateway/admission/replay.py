@@ -1,20 +1,17 @@
 """Replay: recorded creates decided by another policy, by the scripts that decide real ones, at the time of each.
 
-What depends on what was asked for and is not recorded is not decided again: guards on such parameters, and prices
-where a model's rule has changed. A create that was refused then and is admitted now is taken to have run as long as
-its model usually does, and to have cost its estimate.
+A create that was refused then and is admitted now is taken to have run as long as its model usually does, and to have
+cost its estimate.
 """
 
 import heapq
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import NamedTuple
 
-from gateway.admission.guards import broken_guards
 from gateway.admission.refusals import refusal
+from gateway.admission.wish import Undecidable, Wish, quote_again
 from gateway.domain.errors import Code, Refused
-from gateway.domain.limit import Mode
 from gateway.domain.reservation import How
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.decisions import Admitted, Busy, Capacity, Order, OverLimit
@@ -22,34 +19,11 @@ from gateway.ledger.journal import Confirmed, Corrected, Doubted, Entry, Finishe
 from gateway.ledger.postings import Postings
 from gateway.ledger.scratch import ScratchLedger
 from gateway.policy import Policy, Principal
-from gateway.pricing import Model, Quote, price_rule
+from gateway.pricing import Model, Quote
 
 ADMITTED = "admitted"
 #: Nothing in a replay is looked at or lost: these times only have to be longer than any life.
 _NEVER_DUE_S = 10**6
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A recorded create: what it asked the ledger for, and what came of it then.
-
-    Money in units of 1e-8 USD; `quantities` are those that were recorded, None where none were.
-    """
-
-    id: str
-    at_us: int
-    tenant: str
-    key: str
-    model: str
-    price_version: str
-    estimate: int
-    hold: int
-    then: str
-    quantities: Mapping[str, str] | None = None
-
-
-class Undecidable(Exception):
-    """Says why a create cannot be decided again."""
 
 
 class _End(NamedTuple):
@@ -67,7 +41,7 @@ class Replay:
     policy: Policy
     account: str
     scratch: ScratchLedger
-    unguarded: int = field(default=0, init=False)
+    notes: Counter[str] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
         self._principals = {(each.tenant.id, each.key): each for each in self.policy.keyring.values()}
@@ -80,9 +54,7 @@ class Replay:
         await self._pass_time(wish.at_us)
         try:
             principal = self._principal(wish)
-            quote = self._quote(principal, wish)
-            self._check_guards(principal, wish, quote)
-            await self._reserve(principal, wish, quote)
+            await self._reserve(principal, wish, quote_again(self.policy, principal, wish, self.notes))
         except Refused as refused:
             return refused.code.value
         if wish.then != ADMITTED:
@@ -123,30 +95,6 @@ class Replay:
         if principal.tenant.account.id != self.account:
             raise Undecidable("its tenant has moved to another account")
         return principal
-
-    def _quote(self, principal: Principal, wish: Wish) -> Quote:
-        """Give what is to be held: what was recorded, or the account's amount for what has no price now."""
-        if not principal.tenant.allows(wish.model):
-            raise Refused(Code.MODEL_NOT_ALLOWED, "the model is not in the list")
-        model = self.policy.models.get(wish.model)
-        quantities = {name: Fraction(number) for name, number in (wish.quantities or {}).items()}
-        if model is not None and (model.price is not None or not model.price_confirmed):
-            price_rule(model)
-            if not wish.hold:
-                raise Undecidable("its model had no price then, and what it asked for is not recorded")
-            return Quote(wish.model, wish.price_version, wish.estimate, wish.hold, (), (), quantities)
-        unpriced = principal.tenant.account.unpriced
-        if unpriced is None:
-            raise Refused(Code.MODEL_UNPRICED, "the model has no price")
-        return Quote(wish.model, "", unpriced, unpriced, (), (), quantities)
-
-    def _check_guards(self, principal: Principal, wish: Wish, quote: Quote) -> None:
-        """Raise Refused for a recorded quantity outside its bound; count what has bounds on something else."""
-        guards = [guard for guard in principal.tenant.guards if guard.mode is Mode.ENFORCE]
-        known = [guard for guard in guards if guard.parameter in quote.quantities]
-        self.unguarded += len(known) < len(guards)
-        if any(broken_guards(known, {}, None, quote)):
-            raise Refused(Code.PARAMETER_NOT_ALLOWED, f"{wish.model}: a quantity is outside its bound")
 
     async def _reserve(self, principal: Principal, wish: Wish, quote: Quote) -> None:
         """Ask the ledger at the time of the create. Raises Refused."""

@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.admission.replay import ADMITTED, Wish
+from gateway.admission.replay import ADMITTED
+from gateway.admission.wish import Wish
 
 
 class Outcome(NamedTuple):

@@ -26,7 +26,7 @@ PAGE = 500
 class Refusal(msgspec.Struct, array_like=True, frozen=True):
     """A create that was refused: when by the store's clock, whose, and what it would have held.
 
-    Money in units of 1e-8 USD, 0 where it has no price; `quantities` are numbers as text, such as "5/2".
+    Money in units of 1e-8 USD, 0 where it has no price; `facts` are what of the input decides its price.
     """
 
     at_us: int
@@ -37,7 +37,7 @@ class Refusal(msgspec.Struct, array_like=True, frozen=True):
     price_version: str
     estimate: int
     hold: int
-    quantities: dict[str, str]
+    facts: str
 
 
 class RefusalLog:

@@ -47,7 +47,7 @@ async def note_refusal(
             price_version=quoted.price_version if quoted else "",
             estimate=quoted.estimate if quoted else 0,
             hold=quoted.hold if quoted else 0,
-            quantities={name: str(number) for name, number in quoted.quantities.items()} if quoted else {},
+            facts=quoted.facts if quoted else "",
         )
     )
 

@@ -116,11 +116,11 @@ class Past:
         await self.ledger.settle(name, cost, How.EXACT, "success")
 
     async def refused(
-        self, at_us: int, code: Code, who: str = "acme/web", model: str = "flux", hold: int = CENT, **quantities: str
+        self, at_us: int, code: Code, who: str = "acme/web", model: str = "flux", hold: int = CENT, **facts: int
     ) -> None:
         await self.scratch.at(at_us)
         tenant, _, key = who.partition("/")
-        entry = Refusal(at_us, tenant, key, model, code, "1", hold, hold, quantities)
+        entry = Refusal(at_us, tenant, key, model, code, "1", hold, hold, json.dumps(facts) if facts else "")
         request = {"most": 1000, "lost": 0}
         await self._store.run(self.scripts["refused"], self.ledger.prefix, request, msgspec.msgpack.encode(entry))
 
@@ -277,19 +277,24 @@ def test_what_was_refused_is_admitted_and_holds_its_money(replayed: Any) -> None
     )
 
 
-def test_a_refusal_of_guard_or_list_is_decided_by_the_quantities_that_were_recorded(replayed: Any) -> None:
+BY_IMAGES = (
+    'kind = "fixed"\nusd = "0.01"',
+    'kind = "megapixel"\nbase_usd = "0.01"\nextra_usd = "0.001"\n'
+    '[model.input.num_images]\ntype = "integer"\ndefault = 1\n[model.input.image_size]\ntype = "string"',
+)
+
+
+def test_a_refusal_of_guard_or_list_is_decided_by_what_was_recorded_of_it(replayed: Any) -> None:
     async def work(past: Past) -> None:
         at_us = past.now_us - HOUR
-        await past.refused(at_us, Code.PARAMETER_NOT_ALLOWED, images="3")
-        await past.refused(at_us + 1, Code.PARAMETER_NOT_ALLOWED, images="5/2")
+        await past.refused(at_us, Code.PARAMETER_NOT_ALLOWED, num_images=3)
+        await past.refused(at_us + 1, Code.PARAMETER_NOT_ALLOWED, num_images=2)
         await past.refused(at_us + 2, Code.MODEL_NOT_ALLOWED)
         await past.refused(at_us + 3, Code.MODEL_UNPRICED, hold=0)
         assert await past.create(at_us + 4)
 
-    guard = (
-        '[[tenant.guard]]\nparameter = "images"\nmax = 2.5\n[[tenant.guard]]\nparameter = "seed"\nforbidden = true\n'
-    )
-    _, found = replayed(work, "", guard)
+    guards = '[[tenant.guard]]\nparameter = "num_images"\nmax = 2\n[[tenant.guard]]\nparameter = "seed"\nmax = 5\n'
+    _, found = replayed(work, "", guards, BY_IMAGES)
     assert changed(found) == [
         ("acme", "model_not_allowed", "admitted", 1, "0.01"),
         ("acme", "parameter_not_allowed", "admitted", 1, "0.01"),
@@ -298,6 +303,18 @@ def test_a_refusal_of_guard_or_list_is_decided_by_the_quantities_that_were_recor
     assert found["notes"] == {
         "creates cannot be decided again: its model had no price then, and what it asked for is not recorded": 1,
         "creates have guards on parameters that are not recorded": 4,
+    }
+
+
+def test_a_price_of_another_version_prices_the_creates_anew(gateway: Run, ten_dir: Path, tmp_path: Path) -> None:
+    dearer = (('price_version = "1"', 'price_version = "2"'), ('usd = "0.01"', 'usd = "0.03"'))
+    policy_of(tmp_path / "new", limit("budget", window="total", usd="0.10"), *dearer)
+    _, out, _ = gateway("policy", "replay", str(tmp_path / "new"), "--json", "--data-dir", str(ten_dir))
+    found = json.loads(out)
+    # Each is held at 0.03 and settled at what it did cost, 0.01: the last ones do not fit beside what is held.
+    assert changed(found) == [("acme", "admitted", "budget_exceeded", 3, "0.03")]
+    assert found["notes"] == {
+        "creates are priced by another version; what was not recorded of them counts as left out": 10
     }
 
 

@@ -32,7 +32,7 @@ def keeper(monkeypatch: pytest.MonkeyPatch) -> Keeper:
 
 
 def refusal(number: int) -> Refusal:
-    return Refusal(NOON_US + number, "t", "k", "m", Code.BUDGET_EXCEEDED, "v1", 10, 12, {"images": "5/2"})
+    return Refusal(NOON_US + number, "t", "k", "m", Code.BUDGET_EXCEEDED, "v1", 10, 12, '{"num_images":2}')
 
 
 async def read(bench: Bench, from_us: int = 0) -> list[Refusal]:
@@ -54,7 +54,7 @@ async def test_refusals_from_a_time_on_are_read(bench: Bench, keeper: Keeper) ->
     log = RefusalLog(bench.store, SCRIPTS, "up", keeper)
     now_us = await bench.views.now_us()
     for at_us in (now_us, now_us + 60_000_000):
-        log.note(Refusal(at_us, "t", "k", "m", Code.RATE_EXCEEDED, "", 0, 0, {}))
+        log.note(Refusal(at_us, "t", "k", "m", Code.RATE_EXCEEDED, "", 0, 0, ""))
     await keeper.done()
     assert [each.at_us for each in await read(bench, now_us + 1)] == [now_us + 60_000_000]
 
