@@ -51,7 +51,7 @@ class LiteLLM:
         """Name the version, installed here at the first time."""
         _install()
         what = {"key": "max_budget of the key", "model": "model_max_budget of the key"}[self._kind]
-        return f"{VERSION}, 1 process a replica, Redis, no database, no retries; {what}"
+        return f"{VERSION}, 1 process a replica, all on one store, no database, no retries; {what}"
 
     async def start(self, house: House) -> None:
         """Write the configuration and start the replicas."""
