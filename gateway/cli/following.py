@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from gateway.ledger.enactment import InForce
@@ -10,6 +11,10 @@ from gateway.policy import FolderWatch, Policy, SecretMissing
 from gateway.policy.following import PAUSE_SECONDS
 
 log = logging.getLogger("gateway.worker")
+
+#: Longer than the parent takes to put a change into force: the time in which one is to be in force everywhere.
+PATIENCE_SECONDS = 2.0
+AGAIN_SECONDS = 0.05
 
 
 class PolicyFollower:
@@ -35,6 +40,7 @@ class PolicyFollower:
         self._candidate: Policy | None = None
         self._lock = asyncio.Lock()
         self._rounds = 0
+        self._behind_since: float | None = None
         self._again = asyncio.Event()
         adopt(policy, self._numbers)
 
@@ -56,12 +62,20 @@ class PolicyFollower:
                     await self._change_over()
 
     async def catch_up(self) -> None:
-        """Learn at once which policy is in force; those who ask meanwhile share the answer."""
-        begun = self._rounds
-        async with self._lock:
-            if self._rounds == begun:
-                await self._look()
-                await self._change_over()
+        """Learn at once which policy is in force; those who ask meanwhile share the answer.
+
+        Where this host does not have it, it may be about to: its folder changed twice in a moment, say. That is
+        waited for, but no longer than PATIENCE_SECONDS since it fell behind.
+        """
+        while True:
+            begun = self._rounds
+            async with self._lock:
+                if self._rounds == begun:
+                    await self._look()
+                    await self._change_over()
+            if self._behind_since is None or time.monotonic() - self._behind_since > PATIENCE_SECONDS:
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _look(self) -> None:
         found = await self._watch.look()
@@ -78,6 +92,10 @@ class PolicyFollower:
             self._numbers.update(numbers)
         elif not waits:
             self._use(self._candidate, numbers)
+        if len(self._numbers) == len(self._policy.accounts):
+            self._behind_since = None
+        else:
+            self._behind_since = self._behind_since or time.monotonic()
 
     async def _standing(self, policy: Policy) -> tuple[dict[str, int], bool]:
         """Give the numbers under which a policy is in force, and whether the rest is only a matter of moments.

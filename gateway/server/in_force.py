@@ -8,6 +8,9 @@ from gateway.ledger.enactment import PolicyBehind
 from gateway.server.app import GatewayApp
 from gateway.server.exchange import MOST_BODY_BYTES
 
+#: One more than the changes that a request can meet without being refused.
+TRIES = 3
+
 
 async def _know_better() -> None:
     """Do nothing: nobody follows the policy."""
@@ -31,12 +34,14 @@ class AppInForce:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the present app."""
         kept = _Kept(receive)
-        try:
-            await self._present().serve(scope, kept, send, last=False)
-        except PolicyBehind:
-            await self.catch_up()
-            kept.rewind()
-            await self._present().serve(scope, kept, send, last=True)
+        for left in reversed(range(TRIES)):
+            try:
+                await self._present().serve(scope, kept, send, last=not left)
+            except PolicyBehind:
+                await self.catch_up()
+                kept.rewind()
+            else:
+                return
 
     def _present(self) -> GatewayApp:
         if self._app is None:
