@@ -126,7 +126,7 @@ class Ledger:
         return Settled(int(cost_now), How(how_now.decode()), what == b"done")
 
     async def correct(self, reservation: Reservation, assumed: int, cost: int) -> bool:
-        """Charge the difference to a cost that was assumed; returns whether this call did it."""
+        """Charge the difference to a cost that was assumed, or released as 0; returns whether this call did it."""
         text = await self._postings_text(reservation.id)
         if text is None:
             return False

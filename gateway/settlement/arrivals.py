@@ -62,11 +62,8 @@ class Arrivals:
 
     async def _over(self, reservation: Reservation) -> bool:
         """Tell whether nothing can come of a call any more: the end is known, and whoever waits for it has it."""
-        if reservation.state is State.RELEASED:
-            log.error("%s was called for, and is released; what ran is not charged", reservation.id)
-            return True
-        exact = reservation.state is State.SETTLED and reservation.how is not How.ASSUMED
-        return exact and not await self._outbox.waits(reservation.id)
+        open_ = reservation.ended_us is None or reservation.how in (How.ASSUMED, How.RELEASED)
+        return not open_ and not await self._outbox.waits(reservation.id)
 
     async def _bind(self, reservation: Reservation, prediction: str) -> Arrival | None:
         """Give a prediction to a create whose answer is not recorded; returns why not, if it cannot."""
@@ -89,7 +86,10 @@ class Arrivals:
             whole = body if agrees(told, answer.body) else write_webhook(told.prediction, answer.body)
             if whole is not None:
                 await self._outbox.notice(reservation.id, told.prediction, whole)
-        await self._settlement.observe(reservation, reading)
+        if reservation.state is not State.RELEASED:
+            await self._settlement.observe(reservation, reading)
+        elif not await self._settlement.charge(reservation, reading):
+            return Arrival.EARLY
         return Arrival.SETTLED
 
     async def _poll(self, reservation: Reservation, prediction: str) -> Answer | None:

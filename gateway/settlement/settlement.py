@@ -68,6 +68,13 @@ class Settlement:
         """Charge the estimate, because upstream never stated the cost."""
         return await self._settle(reservation, reservation.estimate, How.ASSUMED, status)
 
+    async def charge(self, reservation: Reservation, reading: Reading) -> bool:
+        """Charge what ran although it had been released as absent; returns whether a cost is stated."""
+        if reading.cost and await self._ledger.correct(reservation, 0, reading.cost):
+            log.error("%s was released as absent, but ran; %d units are charged", reservation.id, reading.cost)
+            self._count(reservation, How.LATE, reading.cost)
+        return bool(reading.cost)
+
     async def release(self, reservation: str, *, sent: bool, reason: str) -> None:
         """Give the hold back, because provably nothing ran."""
         if await self._ledger.release(reservation, sent=sent, reason=reason):

@@ -90,7 +90,8 @@ class Eachlabs:
     async def webhook(self, execution: str, key: str) -> Answer:
         """Ask for the webhook of one execution. Raises NotSent or OutcomeUnknown."""
         url = f"{self._base}/v1/webhooks/{quote(execution, safe='')}"
-        return await self._send("webhooks", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+        request = Outgoing("GET", url, self._headers(_JSON, key, "reconciler"), b"", POLL_SECONDS)
+        return await self._send("webhooks", request)
 
     async def fetch(
         self, method: str, target: str, body: bytes, headers: Iterable[tuple[bytes, bytes]], request_id: str

@@ -161,6 +161,15 @@ async def test_a_slow_address_takes_few_seats_and_keeps_no_other_waiting(bench: 
     assert third <= slow - {done, failed}
 
 
+async def test_an_address_without_a_free_seat_is_not_looked_at(bench: Bench) -> None:
+    for _ in range(2 * SEATS):
+        await settled(bench)
+    assert len(await taken(bench)) == SEATS
+    await bench.advance(1)
+    quick = await settled(bench, OTHER)
+    assert await taken(bench, 1) == [quick]
+
+
 async def test_no_more_are_taken_than_were_asked_for_and_the_rest_comes_next(bench: Bench) -> None:
     ids = [await settled(bench, Webhook(f"https://{number}.example.com/")) for number in range(5)]
     assert [len(await taken(bench, 2)) for _ in range(4)] == [2, 2, 1, 0]

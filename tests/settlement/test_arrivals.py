@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
-from ledger.bench import nothing_changes
+from ledger.bench import SCRIPTS, nothing_changes
 
+from gateway.domain.digest import digest_input
 from gateway.domain.reservation import How, State
 from gateway.domain.webhook import Webhook
+from gateway.ledger.audit import Auditor
 from gateway.sandbox.config import PollShape
 from gateway.settlement.arrivals import Arrival
-from settlement.conftest import BODY, PRICE, Start, World
+from settlement.conftest import BODY, INPUT, PRICE, Start, World
 
 HOOK = Webhook("https://tenant.example.com/done", "s3cret")
 OTHER = BODY.replace(b"a cat", b"a dog")
@@ -178,10 +180,20 @@ async def test_where_upstream_keeps_no_record_the_call_must_fit_model_time_and_i
     reservation = await world.hold(input_digest="x")
     other = await unrecorded(world, reservation, OTHER)
     assert await nothing_changes(world.bench, arrive(world, reservation, other)) is Arrival.EARLY
-    late = await world.hold()
-    await world.advance(60)
+    late = await world.hold(input_digest=digest_input(INPUT))
+    await world.advance(45)
     unfit = await unrecorded(world, late)
     assert await nothing_changes(world.bench, arrive(world, late, unfit)) is Arrival.EARLY
+
+
+async def test_what_another_reservation_owns_is_not_charged_to_one_that_was_assumed(world: World) -> None:
+    mine = await world.hold()
+    await world.bench.ledger.doubt(mine, "no answer", 5)
+    await world.settlement.assume(await world.record(mine), "in_doubt")
+    await world.faults(costs=["0.02"])
+    theirs = await unrecorded(world, await world.hold("s"))
+    await world.bench.ledger.confirm((await world.bench.views.doubts(0, 2**53))[0].id, theirs, 5)
+    assert await nothing_changes(world.bench, arrive(world, mine, theirs)) is Arrival.FOREIGN
 
 
 async def test_where_upstream_keeps_no_record_a_call_that_fits_is_believed(start: Start) -> None:
@@ -224,6 +236,23 @@ async def test_a_doubt_that_was_charged_by_assumption_is_corrected_by_its_call(w
     found = await world.record(reservation)
     assert (found.cost, found.how) == (2_000_000, How.LATE)
     assert await nothing_changes(world.bench, arrive(world, reservation, prediction)) is Arrival.KNOWN
+
+
+@pytest.mark.parametrize("cost", ["0.02", "zero"])
+async def test_what_was_released_as_absent_and_ran_is_charged_late_by_its_call(world: World, cost: str) -> None:
+    await world.faults(costs=[cost])
+    reservation = await world.create("cut_after")
+    await world.settlement.release(reservation, sent=True, reason="absent upstream")
+    (prediction,) = await ended(world)
+    if cost == "zero":
+        assert await nothing_changes(world.bench, arrive(world, reservation, prediction)) is Arrival.EARLY
+        return
+    assert await arrive(world, reservation, prediction) is Arrival.SETTLED
+    found = await world.record(reservation)
+    assert (found.state, found.cost, found.how) == (State.RELEASED, 2_000_000, How.LATE)
+    assert world.settlements("late") == 1
+    assert await nothing_changes(world.bench, arrive(world, reservation, prediction)) is Arrival.KNOWN
+    assert not (await Auditor(world.bench.store, SCRIPTS, "up").verify()).faults
 
 
 async def output_of(world: World, prediction: str) -> object:

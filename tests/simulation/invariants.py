@@ -256,7 +256,7 @@ class Witness:
 
     def _correct(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Fact | None:
         held = self.ref.all[req["id"]]
-        due = self.ref.keeps(held) and held.how == "assumed" and req["cost"] != held.cost
+        due = self.ref.keeps(held) and held.how in ("assumed", "released") and req["cost"] != held.cost
         check("life", (what in ("done", "window")) == due, "a correction of", held, "answered", what)
         if what != "done":
             return None

@@ -1,15 +1,16 @@
--- correct: upstream stated a cost after an assumption had been charged. The end stays as it was; the difference is
+-- correct: upstream stated a cost after an assumption had been charged, or of what was released as absent. The end stays as it was; the difference is
 -- posted beside it: more to the windows of now, less to the windows of the admission, where they still exist.
 --
 -- Request: id, cost, scopes (of the reservation's postings), counters: list of {key, scope, start, stop, expire_s} of
 --   its counters, in the windows of now for a higher cost than was assumed, in those of the admission for a lower one.
 -- Replies: {'done' | 'no_way' | 'unknown', now, cost, how} · {'window', now, 0, ''}: a window is over, ask again.
---   'no_way': it was not assumed, or is corrected already; a repeat is one of these and changes nothing.
+--   'no_way': its cost was stated before, or is corrected already; a repeat is one of these and changes nothing.
 local at = now()
 local r = load(req.id)
 if not r then return { 'unknown', at, 0, '' } end
 local cost = tonumber(r.cost or '0')
-if r.how ~= 'assumed' or req.cost == cost then return { 'no_way', at, cost, r.how or '' } end
+local open = r.how == 'assumed' or r.how == 'released'
+if not open or req.cost == cost then return { 'no_way', at, cost, r.how or '' } end
 local more = req.cost - cost
 for _, c in ipairs(req.counters) do
   if more > 0 and (at < c.start or at >= c.stop) then return { 'window', at, 0, '' } end
