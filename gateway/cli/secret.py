@@ -1,5 +1,6 @@
 """The gateways' own secret: given by the operator, else made once, where all that share a store find it."""
 
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -14,6 +15,10 @@ FILE_VARIABLE = "GATEWAY_SECRET_FILE"
 #: Its name in the data directory, and (as a key) in an external store.
 FILE = "gateway.secret"
 KEY = "gateway:secret"
+#: What the secret in use is recognised by, and cannot be found out from.
+MARK = "gateway:secret:mark"
+
+log = logging.getLogger("gateway.serve")
 
 
 async def find_secret(settings: Settings, environ: Mapping[str, str], store: Store) -> Secret:
@@ -24,11 +29,25 @@ async def find_secret(settings: Settings, environ: Mapping[str, str], store: Sto
     Raises SettingInvalid, or LedgerUnavailable.
     """
     given = _given(environ)
-    if given is not None:
-        return given
-    if settings.redis_url:
-        return Secret((await agreed(store, KEY, secrets.token_hex(32))).split())
-    return Secret(_kept(settings.data_dir / FILE).split())
+    if not settings.redis_url:
+        return given or Secret(_kept(settings.data_dir / FILE).split())
+    found = given or Secret((await agreed(store, KEY, secrets.token_hex(32))).split())
+    await _compare(found, store)
+    return found
+
+
+async def _compare(secret: Secret, store: Store) -> None:
+    """Warn where the last gateway that was started on this store had another secret; then it is this one's turn."""
+    mark, *others = (key.hex()[:16] for key in secret.keys("mark of the secret"))
+    before = await agreed(store, MARK, mark)
+    if before not in (mark, *others):
+        log.error(
+            "another %s was in use on this store: webhook addresses and tenants' signatures of gateways that have it "
+            "are not those of this one. Give every host the same, and write the one before it behind it",
+            VARIABLE,
+        )
+    if before != mark:
+        await store.read("SET", MARK, mark)
 
 
 def _given(environ: Mapping[str, str]) -> Secret | None:

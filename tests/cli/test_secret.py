@@ -66,7 +66,7 @@ async def test_the_operators_own_is_taken_and_none_is_made(
     from_file = await find(tmp_path, {"GATEWAY_SECRET_FILE": str(file)}, place, external=external)
     assert (given, from_file) == ((GOOD,), (GOOD, "b" * 32))
     assert files_in(tmp_path) == [file]
-    assert await redis.keys("*") == []
+    assert await redis.keys("gateway:secret") == []
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,14 @@ async def test_one_that_cannot_be_used_is_refused_by_its_variable_and_not_shown(
         await find(tmp_path, environ, place)
     assert said in str(caught.value)
     assert GOOD not in str(caught.value)
+
+
+async def test_a_gateway_with_another_secret_on_the_same_store_is_told(
+    tmp_path: Path, place: Place, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    for given in (GOOD, GOOD, f"{'b' * 32} {GOOD}", "b" * 32):
+        await find(tmp_path, {"GATEWAY_SECRET": given}, place, external=True)
+    assert caplog.text == ""
+    await find(tmp_path, {"GATEWAY_SECRET": GOOD}, place, external=True)
+    assert "another GATEWAY_SECRET was in use" in caplog.text
+    assert GOOD not in f"{caplog.text} {await redis.get('gateway:secret:mark')!r}"
