@@ -34,6 +34,7 @@ ACCOUNT, MODEL, PRICE_VERSION = "eachlabs", "flux-2-klein-4b-base-edit", "2026-0
 PREFIX = account_prefix(ACCOUNT)
 TENANTS = ("acme-media", "initech", "umbrella-group", "globex")
 HOLD, COST = 1_700_000, 1_400_000
+FACTS = '{"image_size":"landscape_16_9","image_urls":[1]}'
 #: In flight at once: what keeps the measurement short.
 AT_ONCE = 16
 #: Taken through their life before the measurement, for what only the first ones take.
@@ -98,6 +99,7 @@ async def _one(ledger: Ledger, tenant: str, postings: Postings) -> None:
         slot_s=600,
         stale_s=60,
         input_digest=uuid.uuid4().hex[:16],
+        facts=FACTS,
     )
     decision = await ledger.reserve(order, postings, [Capacity("main", 10**9, 10**6)])
     if not isinstance(decision, Admitted):

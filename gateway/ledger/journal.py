@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.domain.reservation import How
+from gateway.ledger.factbook import FactBook
 from gateway.ledger.labels import LabelBook, Labels
 from gateway.ledger.postings import account_prefix
 from gateway.ledger.store import Store
@@ -23,7 +24,7 @@ class _Fact(msgspec.Struct, array_like=True, frozen=True):
 
 class Reserved(_Fact, frozen=True, tag="r"):
     """A hold began; money in units of 1e-8 USD. `grants` are those that alone made room for it, in words; `facts`
-    what of the input decided the price, as JSON."""
+    what of the input decided the price, as JSON (in the store mostly `#` and its number in the fact book)."""
 
     labels: int
     model: str
@@ -128,12 +129,13 @@ class Entry(NamedTuple):
 async def read_journal(store: Store, account: str, after: int = 0) -> AsyncIterator[Entry]:
     """Give every entry of an account after a sequence number, in order. Raises LedgerUnavailable."""
     stream, book = f"{account_prefix(account)}:journal", LabelBook(store, account)
+    fact_book = FactBook(store, account)
     while True:
         page = await store.read("XRANGE", stream, f"({after}-0", "+", "COUNT", PAGE)
         facts = [(int(id_.partition(b"-")[0]), _DECODER.decode(_packed(flat))) for id_, flat in page]
         known = await book.find(fact.labels for _, fact in facts if isinstance(fact, Posted))
         for sequence, fact in facts:
-            yield Entry(sequence, fact, _labels(fact, known))
+            yield Entry(sequence, await _spelled(fact, fact_book), _labels(fact, known))
         if len(page) < PAGE:
             return
         after = facts[-1][0]
@@ -144,6 +146,13 @@ def _labels(fact: Fact, known: dict[int, Labels]) -> Labels:
         return _NOBODY
     labels = known[fact.labels]
     return msgspec.structs.replace(labels, model=fact.model) if fact.model else labels
+
+
+async def _spelled(fact: Fact, book: FactBook) -> Fact:
+    """Put a text in place of its number."""
+    if isinstance(fact, Reserved) and fact.facts.startswith("#"):
+        return msgspec.structs.replace(fact, facts=await book.text(int(fact.facts[1:])))
+    return fact
 
 
 def _packed(flat: Any) -> bytes:

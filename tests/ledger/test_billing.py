@@ -34,6 +34,20 @@ async def test_costs_are_counted_by_price_and_by_what_decided_them(bench: Bench)
     }
 
 
+async def test_facts_are_kept_once_as_long_as_there_are_few_of_them(bench: Bench) -> None:
+    for facts in ('{"a":1}', '{"a":1}', '{"b":1}'):
+        await spend(bench, 10, facts=facts)
+    begun = [entry["facts"] for entry in await bench.journal() if entry["event"] == "reserve"]
+    assert begun == ["#1", "#1", "#2"]
+    await bench.redis.hset("{up}:facts", mapping={f"filler {n}": n for n in range(3, 10_001)})
+    await spend(bench, 10, facts='{"one":"too many"}')
+    await spend(bench, 10, facts='{"b":1}')
+    begun = [entry["facts"] for entry in await bench.journal() if entry["event"] == "reserve"]
+    assert begun[3:] == ['{"one":"too many"}', "#2"]
+    counted = {each.facts: count for each, count in (await billed(bench))[M1].items()}
+    assert counted == {'{"a":1}': 2, '{"b":1}': 2, '{"one":"too many"}': 1}
+
+
 async def test_what_upstream_stated_no_cost_of_tells_nothing(bench: Bench) -> None:
     await spend(bench, 0)
     await spend(bench, 10, How.ASSUMED)

@@ -9,6 +9,7 @@
 local prefix = KEYS[1]
 local req = cmsgpack.unpack(ARGV[1])
 local MAX = 9007199254740991 -- 2^53 - 1
+local MOST_FACTS = 10000 -- kept once; beyond these, as where prices go by the length of a text, an entry has its own
 
 local function int(n) return string.format('%.0f', n) end
 
@@ -59,6 +60,7 @@ local function label_text(tenant, key, model, price, postings)
 end
 local function own_model(r) return r.price == '' and r.model or '' end
 local function labels_key() return prefix .. ':labels' end -- text → number
+local function facts_key() return prefix .. ':facts' end -- what decided prices: text → number
 local function label_texts_key() return prefix .. ':labels:n' end -- number → text
 
 -- Ended reservations are kept for a month, and there are many. So they are fields of one hash, where a key of its own

@@ -161,5 +161,15 @@ end
 redis.call('ZADD', prefix .. ':live', at, req.id)
 redis.call('ZADD', prefix .. ':held', at, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
-journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted, req.facts)
+-- What decides a price is mostly one of few: those are kept once, and the entry has the number of its own.
+local facts = req.facts
+if facts ~= '' then
+  local number = tonumber(redis.call('HGET', facts_key(), facts))
+  if not number and redis.call('HLEN', facts_key()) < MOST_FACTS then
+    number = redis.call('HLEN', facts_key()) + 1
+    redis.call('HSET', facts_key(), facts, number)
+  end
+  if number then facts = '#' .. int(number) end
+end
+journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted, facts)
 return { 'admitted', at, chosen, after }
