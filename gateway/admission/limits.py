@@ -7,7 +7,7 @@ from typing import Any
 from gateway.domain.instants import instant
 from gateway.domain.limit import Limit, LimitKind, Mode
 from gateway.domain.money import format_usd
-from gateway.domain.window import MICROSECONDS, WindowName
+from gateway.domain.window import MICROSECONDS, Rolling, WindowName
 from gateway.ledger.decisions import Use
 
 #: An integer of a structured field has at most 15 digits.
@@ -99,7 +99,7 @@ def wait_seconds(use: Use) -> int | None:
     """Give how long to wait until the limit may admit again, in whole seconds; None where waiting tells nothing."""
     if use.limit.kind is LimitKind.CONCURRENCY:
         return 1
-    if use.limit.window is WindowName.TOTAL:
+    if use.limit.window is WindowName.TOTAL or (isinstance(use.limit.window, Rolling) and not use.wait_us):
         return None
     return max(-(-use.wait_us // MICROSECONDS), 1)
 
@@ -142,7 +142,7 @@ def _window(limit: Limit) -> str:
     """Say the time (s) over which the quota counts; a rate's burst drains in interval × burst."""
     if limit.kind is LimitKind.RATE:
         return f";w={max(-(-limit.interval_us * limit.amount // MICROSECONDS), 1)}"
-    return ""
+    return f";w={limit.window.minutes * 60}" if isinstance(limit.window, Rolling) else ""
 
 
 def _reset(use: Use) -> str:

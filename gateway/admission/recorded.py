@@ -32,7 +32,7 @@ async def replay_span(
     carried = False
     async for each in _merged(store, replaying.account, past, begin_us):
         if not carried and each.at_us >= begin_us:  # what was open then is back in its place
-            await replaying.scratch.carry_over(past.sums)
+            await replaying.scratch.carry_over(past.sums, begin_us)
             carried = True
         told(each.at_us)
         if isinstance(each, Entry) and not isinstance(each.fact, Reserved):

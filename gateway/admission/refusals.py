@@ -8,13 +8,12 @@ from gateway.admission.limits import (
     refusal_json,
     visible,
     wait_seconds,
-    window_name,
 )
 from gateway.admission.shadow import ShadowRefusal
 from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import LimitKind, Mode
 from gateway.domain.money import format_usd
-from gateway.domain.window import MICROSECONDS
+from gateway.domain.window import MICROSECONDS, in_words
 from gateway.ledger.decisions import Busy, Doubted, Mismatch, OverLimit, Pending, Use
 
 CODES = {
@@ -130,13 +129,14 @@ def _words(use: Use, hold: int) -> str:
     where = f"limit {limit.id!r} of {limit.scope}"
     if not visible(limit):
         return f"{where} would be passed; ask whoever runs this gateway"
+    span = in_words(limit.window) if limit.window else ""
     if limit.kind is LimitKind.BUDGET:
         return (
-            f"{where} would be passed: {format_usd(limit.amount)} USD per {window_name(limit)}, "
+            f"{where} would be passed: {format_usd(limit.amount)} USD {span}, "
             f"{format_usd(use.used)} used, {format_usd(use.held)} held, {format_usd(hold)} asked for"
         )
     if limit.kind is LimitKind.COUNT:
-        return f"{where} would be passed: {limit.amount} predictions per {window_name(limit)}, {use.used} used"
+        return f"{where} would be passed: {limit.amount} predictions {span}, {use.used} used"
     if limit.kind is LimitKind.RATE:
         return f"{where} would be passed: come again in {wait_seconds(use)} s"
     return f"{where} would be passed: {limit.amount} predictions at once, {use.used} running"

@@ -1,16 +1,23 @@
-"""Calendar windows: when the minute, day or month of a time zone begins and ends, as instants."""
+"""Windows: when the minute, day or month of a time zone begins and ends, as instants; and windows that roll."""
 
+import re
 from bisect import bisect_left
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 MICROSECONDS = 1_000_000
 #: Where the window "total" ends: never, as far as an integer that survives Lua can say.
 FOREVER_US = 2**53 - 1
+#: Into how many buckets the length of a rolling window is cut; a minute has 60 s, so that all are whole seconds.
+BUCKETS = 60
+LONGEST_MINUTES = 366 * 1440
+_LENGTH = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_MINUTES = MappingProxyType({"m": 1, "h": 60, "d": 1440})
 
 
 class WindowName(StrEnum):
@@ -35,14 +42,54 @@ class MonthFrom:
         return f"month-{self.day}"
 
 
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """The last so many minutes at any moment, counted in buckets of a sixtieth of them.
+
+    A window is the bucket of now and the sixty before it: what is admitted counts for the whole length, and for up to
+    one bucket more. So no span of that length, wherever it begins, has more in it than the window had at its end.
+    """
+
+    minutes: int
+
+    @property
+    def bucket_us(self) -> int:
+        """How long a bucket is."""
+        return self.minutes * 60 * MICROSECONDS // BUCKETS
+
+    def __str__(self) -> str:
+        days, hours = self.minutes // 1440, self.minutes // 60
+        if days > 1 and self.minutes == days * 1440:
+            return f"rolling-{days}d"
+        return f"rolling-{hours}h" if self.minutes == hours * 60 else f"rolling-{self.minutes}m"
+
+
 #: What money and predictions are counted in; its text names it in counters, limits and answers.
-Window = WindowName | MonthFrom
+Window = WindowName | MonthFrom | Rolling
 
 
 def parse_window(text: str) -> Window:
     """Read a window, as its text says it. Raises ValueError."""
-    name, _, day = text.partition("-")
-    return MonthFrom(int(day)) if name == WindowName.MONTH and day else WindowName(text)
+    name, _, more = text.partition("-")
+    if name == "rolling":
+        return parse_rolling(more)
+    return MonthFrom(int(more)) if name == WindowName.MONTH and more else WindowName(text)
+
+
+def parse_rolling(length: str) -> Rolling:
+    """Read the length of a rolling window, such as "90m", "24h" or "7d". Raises ValueError."""
+    match = _LENGTH.fullmatch(length)
+    minutes = int(match[1]) * _MINUTES[match[2]] if match else 0
+    if not 0 < minutes <= LONGEST_MINUTES:
+        raise ValueError(
+            f"{length!r} is not a length of at most 366 days; write minutes, hours or days: 90m, 24h, 7d"
+        )
+    return Rolling(minutes)
+
+
+def in_words(window: Window) -> str:
+    """Say in which span something is counted: "per day", or "in any 24h"."""
+    return f"in any {str(window).partition('-')[2]}" if isinstance(window, Rolling) else f"per {window}"
 
 
 class Bounds(NamedTuple):
@@ -53,9 +100,15 @@ class Bounds(NamedTuple):
 
 
 def bounds(window: Window, zone: ZoneInfo, at_us: int) -> Bounds:
-    """Find the window of that kind, in that zone, which contains the instant (microseconds since the epoch)."""
+    """Find the window of that kind, in that zone, which contains the instant (microseconds since the epoch).
+
+    A rolling window is what an admission at that instant is counted with; it stops with the bucket of that instant.
+    """
     if window is WindowName.TOTAL:
         return Bounds(0, FOREVER_US)
+    if isinstance(window, Rolling):
+        stop_us = (at_us // window.bucket_us + 1) * window.bucket_us
+        return Bounds(stop_us - (BUCKETS + 1) * window.bucket_us, stop_us)
     at_s = at_us // MICROSECONDS
     if window is WindowName.MINUTE or window is WindowName.HOUR:
         start_s, stop_s = _clock_bounds(60 if window is WindowName.MINUTE else 3600, zone, at_s)
@@ -84,7 +137,7 @@ def _clock_bounds(seconds: int, zone: ZoneInfo, at_s: int) -> tuple[int, int]:
     return start_s, stop_s
 
 
-def _dates(window: Window, today: date) -> tuple[date, date]:
+def _dates(window: WindowName | MonthFrom, today: date) -> tuple[date, date]:
     """Give the first day of the window and the first day after it."""
     match window:
         case WindowName.DAY:

@@ -1,11 +1,14 @@
 """The audit: is every counter what the journal says? It runs beside a gateway that goes on."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from gateway.domain.window import MICROSECONDS
 from gateway.ledger.fold import Fold, Place, parse_place
 from gateway.ledger.journal import Entry, read_journal
 from gateway.ledger.postings import Counted, account_prefix
+from gateway.ledger.rolling import add_up, read_buckets
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
 
@@ -23,6 +26,18 @@ class Report:
     faults: list[str] = field(default_factory=list)
 
 
+class Standing(NamedTuple):
+    """A counter as it stands: its sums from `place` on, and of one that rolls each bucket's own.
+
+    `seen` is the number, in its scope, of the last entry that it has seen.
+    """
+
+    place: Place
+    counted: Counted
+    seen: int
+    buckets: Mapping[int, Counted]
+
+
 class Auditor:
     """Recomputes one account's counters from its journal. Every method may raise LedgerUnavailable."""
 
@@ -38,9 +53,9 @@ class Auditor:
         fold, report = await self._new_fold(places), Report(counters=len(places))
         for first in range(0, len(places), BATCH) or (0,):
             batch = places[first : first + BATCH]
-            sequence, values = await self._read(batch)
+            sequence, standings = await self._read(batch)
             await self._advance(fold, sequence)
-            report.faults += _differences(fold, batch, values)
+            report.faults += [fault for each in standings for fault in _differences(fold, each)]
         report.faults += fold.faults + await self._lost_reservations(fold)
         report.entries, report.live = fold.sequence, len(fold.live)
         return report
@@ -55,7 +70,8 @@ class Auditor:
         sequence, _ = await self._read([])
         await self._advance(fold, sequence)
         for first in range(0, len(places), BATCH):
-            rows = [(_key(self._prefix, place), *fold.sum_of(place)) for place in places[first : first + BATCH]]
+            _, standings = await self._read(places[first : first + BATCH])
+            rows = [_row(self._prefix, fold, each.place) for each in standings]
             request = {"sequence": sequence, "counters": rows}
             what, _ = await self._store.run(self._scripts["restore"], self._prefix, request)
             if what != b"done":
@@ -90,11 +106,11 @@ class Auditor:
                 return
         fold.faults.append(f"the journal ends at {fold.sequence}, but {sequence} entries were written")
 
-    async def _read(self, places: Sequence[Place]) -> tuple[int, list[tuple[Counted, int]]]:
-        """Read counters, each with the number of the last entry that it has seen, and the sequence at that moment."""
+    async def _read(self, places: Sequence[Place]) -> tuple[int, list[Standing]]:
+        """Read counters, and the sequence at that moment."""
         request = {"counters": [_key(self._prefix, place) for place in places]}
         _, _, sequence, *rows = await self._store.run(self._scripts["audit"], self._prefix, request)
-        return int(sequence), [(Counted(*row[:3]), int(row[3])) for row in rows]
+        return int(sequence), [_standing(place, row) for place, row in zip(places, rows, strict=True)]
 
     async def _lost_reservations(self, fold: Fold) -> list[str]:
         """Compare the live reservations with those that the journal has not ended, unless it has moved on."""
@@ -106,13 +122,36 @@ class Auditor:
         return [f"{id_} is live in one of store and journal only" for id_ in sorted(live ^ fold.live)]
 
 
-def _differences(fold: Fold, places: Sequence[Place], values: Sequence[tuple[Counted, int]]) -> list[str]:
+def _standing(place: Place, row: Sequence[Any]) -> Standing:
+    charged, held, predictions, seen, from_s, flat = row
+    if from_s:
+        place = Place(place.counter, from_s * MICROSECONDS)
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Standing(place, Counted(charged, held, predictions), seen, read_buckets(fields))
+
+
+def _differences(fold: Fold, standing: Standing) -> Iterator[str]:
     """Compare; a counter that is behind the last entry in its window is brought up before it is used again."""
-    return [
-        f"{place.counter} from {place.start_us}: counted {tuple(counted)}, the journal says {tuple(expected)}"
-        for place, (counted, seen) in zip(places, values, strict=True)
-        if seen >= fold.number_of(place) and counted != (expected := fold.sum_of(place))
-    ]
+    counter, parts = standing.place.counter, list(standing.place.window())
+    if standing.seen < max(fold.number_of(part) for part in parts):
+        return
+    expected = add_up(fold.sum_of(part) for part in parts)
+    if standing.counted != expected:
+        found = f"counted {tuple(standing.counted)}, the journal says {tuple(expected)}"
+        yield f"{counter} from {standing.place.start_us}: {found}"
+    for part in parts if counter.bucket_us else ():
+        counted = standing.buckets.get(part.start_us, Counted(0, 0, 0))
+        if counted != (said := fold.sum_of(part)):
+            yield f"{counter}, bucket {part.start_us}: counted {tuple(counted)}, the journal says {tuple(said)}"
+
+
+def _row(prefix: str, fold: Fold, place: Place) -> tuple[str, Counted, list[tuple[int, Counted]], int | bool]:
+    """Give a counter as the journal says it, as restore takes it."""
+    parts = [(part.start_us // MICROSECONDS, fold.sum_of(part)) for part in place.window()]
+    sums = add_up(counted for _, counted in parts)
+    if not place.counter.bucket_us:
+        return _key(prefix, place), sums, [], False
+    return _key(prefix, place), sums, [part for part in parts if any(part[1])], place.start_us // MICROSECONDS
 
 
 def _key(prefix: str, place: Place) -> str:

@@ -4,22 +4,39 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from gateway.domain.window import MICROSECONDS, bounds
+from gateway.domain.window import BUCKETS, MICROSECONDS, bounds
 from gateway.ledger.journal import Corrected, Entry, Released, Reserved, Settled
 from gateway.ledger.postings import Counted, Counter, parse_counter
 
 
 class Place(NamedTuple):
-    """A counter in one of its windows."""
+    """A counter in one of its windows; of one that rolls, in one of its buckets."""
 
     counter: Counter
     start_us: int
+
+    def window(self) -> "Iterable[Place]":
+        """Give the places of which the counter has the sum: this one alone, or the buckets of a window from it on."""
+        width = self.counter.bucket_us
+        return (Place(self.counter, self.start_us + width * number) for number in range(BUCKETS + 1 if width else 1))
+
+
+def place_of(counter: Counter, at_us: int) -> Place:
+    """Find where a counter counts what was admitted at an instant."""
+    width = counter.bucket_us
+    return Place(counter, at_us // width * width if width else bounds(counter.window, counter.zone, at_us).start_us)
 
 
 def parse_place(key: str) -> Place:
     """Read the name of a counter's key, as `Counter.key` writes it (with the account's prefix)."""
     counter, start = key.split(":c:", 1)[1].rsplit("|", 1)
     return Place(parse_counter(counter), int(start) * MICROSECONDS)
+
+
+def _open_at(counter: Counter, now_us: int, at_us: int) -> bool:
+    """Tell whether what was admitted at an instant is in the window of another."""
+    window = bounds(counter.window, counter.zone, now_us)
+    return window.start_us <= at_us < window.stop_us
 
 
 class Fold:
@@ -44,12 +61,12 @@ class Fold:
         self._last: dict[Place, int] = {}
 
     def sum_of(self, place: Place) -> Counted:
-        """Give what a counter must be after the entries so far."""
+        """Give what is counted in one place after the entries so far."""
         return self._sums.get(place, Counted(0, 0, 0))
 
     @property
     def sums(self) -> Mapping[Place, Counted]:
-        """Every counter, in each of its windows, in which something was added up."""
+        """Every place in which something was added up."""
         return self._sums
 
     def number_of(self, place: Place) -> int:
@@ -97,10 +114,9 @@ class Fold:
         for scope in self._scopes.get(postings, ()):
             self._numbers[scope] += numbered
             for counter in self._counters[scope]:
-                window = bounds(counter.window, counter.zone, at_us)
-                if self._only_at is not None and not window.start_us <= self._only_at < window.stop_us:
+                if self._only_at is not None and not _open_at(counter, self._only_at, at_us):
                     continue
-                place = Place(counter, window.start_us)
+                place = place_of(counter, at_us)
                 # What is taken back from a past window has no number there, except in a counter that the correction
                 # did not reach, because its limit is newer than the reservation: that one is behind from here on.
                 if numbered and (change.charged >= 0 or str(counter) not in self._named[postings]):

@@ -7,11 +7,14 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.domain.limit import Limit, LimitKind, Mode
-from gateway.domain.window import FOREVER_US, MICROSECONDS, Window, WindowName, bounds, parse_window
+from gateway.domain.window import FOREVER_US, MICROSECONDS, Rolling, Window, WindowName, bounds, parse_window
 
 #: A counter outlives its window, and every reservation that names it (a doubt lasts 7 days at the most).
 AFTERLIFE_S = 35 * 86400
 BRIEF_AFTERLIFE_S = 8 * 86400  # minutes and hours: there are many of them
+
+_UTC = ZoneInfo("UTC")
+ROLLED_AFTERLIFE_S = 86400  # nothing is posted to what has left a window that rolls
 
 
 class Counter(NamedTuple):
@@ -25,8 +28,13 @@ class Counter(NamedTuple):
         return f"{self.scope}|{self.window}|{self.zone.key}"
 
     def key(self, prefix: str, start_us: int) -> str:
-        """Name the store's key of this counter in the window that starts then."""
-        return f"{prefix}:c:{self}|{start_us // MICROSECONDS}"
+        """Name the store's key of this counter in the window that starts then; one that rolls has a single key."""
+        return f"{prefix}:c:{self}|{0 if isinstance(self.window, Rolling) else start_us // MICROSECONDS}"
+
+    @property
+    def bucket_us(self) -> int:
+        """How long a bucket is of a window that rolls; 0 for one of the calendar."""
+        return self.window.bucket_us if isinstance(self.window, Rolling) else 0
 
 
 class Counted(NamedTuple):
@@ -122,6 +130,7 @@ def counters_at(prefix: str, counters: Iterable[Counter], at_us: int) -> list[di
             "start": window.start_us,
             "stop": window.stop_us,
             "expire_s": _expiry(counter.window, window.stop_us),
+            "width": counter.bucket_us,
         }
         for counter, window in windows
     ]
@@ -143,7 +152,8 @@ def counter_of(limit: Limit) -> Counter | None:
     """Name the counter of a budget or a count; rates and concurrency have none."""
     if limit.kind in (LimitKind.RATE, LimitKind.CONCURRENCY) or limit.window is None or limit.zone is None:
         return None
-    return Counter(limit.scope, limit.window, limit.zone)
+    zone = _UTC if isinstance(limit.window, Rolling) else limit.zone  # what rolls knows no midnight
+    return Counter(limit.scope, limit.window, zone)
 
 
 def clock_key(prefix: str, limit: Limit) -> str:
@@ -155,6 +165,8 @@ def _expiry(window: Window, stop_us: int) -> int:
     """Give the second at which a counter may go; 0 is never."""
     if window is WindowName.TOTAL:
         return 0
+    if isinstance(window, Rolling):
+        return stop_us // MICROSECONDS + window.minutes * 60 + ROLLED_AFTERLIFE_S
     brief = window in (WindowName.MINUTE, WindowName.HOUR)
     return stop_us // MICROSECONDS + (BRIEF_AFTERLIFE_S if brief else AFTERLIFE_S)
 

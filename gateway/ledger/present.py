@@ -8,6 +8,7 @@ from gateway.ledger.fold import Fold, Place
 from gateway.ledger.gauges import LimitUse, read_use
 from gateway.ledger.journal import read_journal
 from gateway.ledger.postings import Counted, Counter, counter_of
+from gateway.ledger.rolling import add_up
 from gateway.ledger.store import Store
 from gateway.ledger.views import Views
 
@@ -42,7 +43,7 @@ async def _from_journal(store: Store, account: str, places: Sequence[Place]) -> 
     fold = Fold(texts, [place.counter for place in places])
     async for entry in read_journal(store, account):
         fold.add(entry)
-    return {place: fold.sum_of(place) for place in places}
+    return {place: add_up(map(fold.sum_of, place.window())) for place in places}
 
 
 def _counted(limit: Limit, sums: Counted) -> LimitUse:

@@ -32,7 +32,7 @@ VERBS = (
     "refused",
 )
 #: What every verb is given before its own text.
-_SHARED = ("common", "outbox")
+_SHARED = ("common", "counters", "life", "outbox")
 
 
 @dataclass(frozen=True, slots=True)

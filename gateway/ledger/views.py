@@ -11,6 +11,7 @@ from gateway.ledger.labels import LabelBook
 from gateway.ledger.outbox import DEAD_SECONDS
 from gateway.ledger.postings import Counted, Counter, account_prefix
 from gateway.ledger.records import Ended, read_ended, read_record
+from gateway.ledger.rolling import add_up, read_buckets
 from gateway.ledger.store import Store
 
 
@@ -111,6 +112,9 @@ class Views:
 
     async def counted(self, counter: Counter, start_us: int) -> Counted:
         """Read a counter in the window that starts then."""
+        if counter.bucket_us:
+            fields = await self._store.read("HGETALL", counter.key(self.prefix, start_us))
+            return add_up(parts for start, parts in read_buckets(fields).items() if start >= start_us)
         values = await self._store.read("HMGET", counter.key(self.prefix, start_us), "c", "h", "n")
         return Counted(*(int(value or 0) for value in values))
 

@@ -38,6 +38,7 @@ Positive = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 Hours = Annotated[float, Meta(gt=0, le=24 * 7)]  # the counters of minutes and hours live a day longer
 Fraction = Annotated[float, Meta(gt=0, le=1)]
+Length = Annotated[str, _text('minutes, hours or days, such as "90m", "24h" or "7d"', r"^[1-9][0-9]{0,5}[mhd]$")]
 DayOfMonth = Annotated[int, Meta(ge=1, le=31)]
 Number = int | float
 Globs = Annotated[
@@ -60,13 +61,13 @@ class LimitDocument(Document, frozen=True, tag_field="kind"):
 
 
 class WindowedDocument(LimitDocument, frozen=True):
-    """A limit that counts within calendar windows, and can therefore warn on the way up."""
+    """A limit that counts within windows, and can therefore warn on the way up."""
 
     window: Annotated[WindowName | None, Meta(description="calendar window, in the tenant's time zone")] = None
     month_starts: Annotated[
         DayOfMonth | None, Meta(description="day on which a month begins; its last one, where it is shorter")
     ] = None
-    rolling: Annotated[str | None, Meta(description="not available yet; use window")] = None
+    rolling: Annotated[Length | None, Meta(description="instead of window: any span of that length")] = None
     alert_at: Annotated[tuple[Fraction, ...], Meta(description="shares of the limit, such as [0.5, 0.8, 1.0]")] = ()
 
 

@@ -3,7 +3,7 @@
 from gateway.domain.instants import instant
 from gateway.domain.limit import Grant, Limit, LimitKind, Mode
 from gateway.domain.money import format_usd
-from gateway.domain.window import MICROSECONDS
+from gateway.domain.window import MICROSECONDS, Rolling, in_words
 
 
 def limit_name(limit: Limit) -> str:
@@ -25,8 +25,9 @@ def limit_words(limit: Limit) -> str:
         return f"a create each {limit.interval_us / MICROSECONDS:g} s, {limit.amount} at once{shadow}"
     if limit.kind is LimitKind.CONCURRENCY:
         return f"{limit.amount} running at once{shadow}"
-    zone = f" of {limit.zone.key}" if limit.zone else ""
-    return f"{amount_words(limit, limit.amount)} per {limit.window}{zone}{shadow}"
+    span = in_words(limit.window) if limit.window else ""
+    zone = f" of {limit.zone.key}" if limit.zone and not isinstance(limit.window, Rolling) else ""
+    return f"{amount_words(limit, limit.amount)} {span}{zone}{shadow}"
 
 
 def grant_words(limit: Limit, grant: Grant) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from gateway.domain.limit import Guard, Limit, LimitKind, Mode
-from gateway.domain.window import MonthFrom, Window, WindowName
+from gateway.domain.window import MonthFrom, Rolling, Window, WindowName, in_words, parse_rolling
 from gateway.policy.documents import (
     AnyLimitDocument,
     BudgetDocument,
@@ -71,11 +71,6 @@ def _limit(document: AnyLimitDocument, scope: str, zone: ZoneInfo, spot: Spot) -
 def _windowed(
     document: WindowedDocument, kind: LimitKind, amount: int, scope: str, zone: ZoneInfo, spot: Spot
 ) -> Limit:
-    if document.rolling is not None:
-        # Never accepted while nothing enforces it.
-        spot.report("rolling windows are not available yet; use window = …", "rolling")
-    elif document.window is None:
-        spot.report(f"is missing; use one of {', '.join(WindowName)}", "window")
     alerts = tuple(sorted(set(document.alert_at)))
     window = _window(document, spot)
     name = document.id or f"{kind}-{window}"
@@ -83,12 +78,25 @@ def _windowed(
 
 
 def _window(document: WindowedDocument, spot: Spot) -> Window | None:
-    if document.month_starts is None or document.window is None:
+    if document.rolling is not None and document.window is not None:
+        spot.report("has a window too; a limit counts in one of them", "rolling", of=("window",))
+    if document.month_starts is not None and document.window is not WindowName.MONTH:
+        spot.report('is for window = "month" only', "month_starts", of=("window",))
+    if document.rolling is not None:
+        return _rolling(document.rolling, spot)
+    if document.window is None:
+        spot.report(f'is missing; use one of {", ".join(WindowName)}; or rolling, such as rolling = "24h"', "window")
+    if document.month_starts is None or document.month_starts == 1:
         return document.window
-    if document.window is not WindowName.MONTH:
-        spot.report(f'is for window = "month" and this one is {document.window}', "month_starts", of=("window",))
-    # A month that begins on the first is one, however it is written.
-    return MonthFrom(document.month_starts) if document.month_starts > 1 else document.window
+    return MonthFrom(document.month_starts)
+
+
+def _rolling(length: str, spot: Spot) -> Rolling | None:
+    try:
+        return parse_rolling(length)
+    except ValueError as error:
+        spot.report(str(error), "rolling")
+        return None
 
 
 def _rate(document: RateDocument, scope: str, spot: Spot) -> Limit:
@@ -121,7 +129,7 @@ def _check_clashes(limits: Sequence[Limit], spots: Sequence[Spot]) -> None:
 
 
 def _described(limit: Limit) -> str:
-    window = f" per {limit.window}" if limit.window else ""
+    window = f" {in_words(limit.window)}" if limit.window else ""
     return f"a {limit.kind}{window} in mode {limit.mode}"
 
 

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from gateway.domain.limit import Limit, LimitKind, Mode
 from gateway.domain.money import format_usd
-from gateway.domain.window import MICROSECONDS, MonthFrom, Window, WindowName
+from gateway.domain.window import MICROSECONDS, MonthFrom, Rolling, Window, WindowName, in_words
 from gateway.policy.folder import Entry
 from gateway.policy.policy import Policy, Principal, Tenant
 from gateway.policy.problems import Findings, Problem, Spot, suggestion
@@ -111,6 +111,8 @@ def _fits_into(limit: Limit, other: Limit) -> bool:
     if limit.window is None or other.window is None or other.window is WindowName.TOTAL:
         return limit.window == other.window or other.window is WindowName.TOTAL
     same_zone = limit.zone is not None and other.zone is not None and limit.zone.key == other.zone.key
+    if isinstance(limit.window, Rolling) and isinstance(other.window, Rolling):
+        return limit.window.minutes <= other.window.minutes
     if isinstance(other.window, MonthFrom):
         return same_zone and limit.window in (WindowName.MINUTE, WindowName.HOUR, WindowName.DAY, other.window)
     return same_zone and (limit.window == other.window or other.window in _LONGER.get(limit.window, ()))
@@ -131,10 +133,11 @@ def _upstream_is_tighter(limit: Limit, tenant: Tenant) -> str | None:
 
 
 def _said(limit: Limit) -> str:
+    window = in_words(limit.window) if limit.window else ""
     if limit.kind is LimitKind.BUDGET:
-        return f"{format_usd(limit.amount)} USD per {limit.window}"
+        return f"{format_usd(limit.amount)} USD {window}"
     if limit.kind is LimitKind.COUNT:
-        return f"{limit.amount} per {limit.window}"
+        return f"{limit.amount} {window}"
     if limit.kind is LimitKind.CONCURRENCY:
         return f"{limit.amount} at once"
     return f"one each {limit.interval_us / MICROSECONDS:g} s, {limit.amount} at once"

@@ -13,7 +13,7 @@ from gateway.admission.refusals import refusal
 from gateway.domain.errors import Code
 from gateway.domain.limit import Grant, Limit, Mode
 from gateway.domain.money import MAX_UNITS
-from gateway.domain.window import WindowName
+from gateway.domain.window import MonthFrom, Rolling, WindowName
 from gateway.ledger.decisions import Busy, Doubted, Mismatch, OverLimit, Pending, Use
 
 AT = NOON_US
@@ -68,6 +68,33 @@ def test_the_fields_are_structured_lists_with_one_item_for_each_limit_on_creates
         "tenant/t/slots": {"r": 3},
         "tenant/t/ever": {"r": 0},
     }
+
+
+def test_a_rolling_window_is_told_by_its_length_and_by_when_something_of_it_leaves() -> None:
+    rolling = count(100, window=Rolling(1440), id="rolling")
+    quiet, busy = rate_limit_fields([use(rolling, 40)]), rate_limit_fields([use(rolling, 40, wait_us=90 * SECOND)])
+    assert parse_list(quiet["RateLimit-Policy"]) == {"tenant/t/rolling": {"q": 100, "w": 86400}}
+    assert parse_list(quiet["RateLimit"]) == {"tenant/t/rolling": {"r": 60}}
+    assert parse_list(busy["RateLimit"]) == {"tenant/t/rolling": {"r": 60, "t": 90}}
+    line = usage_json(use(rolling, 40, wait_us=90 * SECOND), AT)
+    assert (line["window"], line["resets_at"]) == ("rolling-24h", "2050-03-15T12:01:30Z")
+    assert usage_json(use(rolling), AT)["resets_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (budget(5 * 10**8, id="b", window=Rolling(1440)), "5.00 USD in any 24h, 0.00000001 used"),
+        (count(5, id="c", window=Rolling(2 * 1440)), "5 predictions in any 2d, 1 used"),
+        (budget(5 * 10**8, id="b", window=MonthFrom(15)), "5.00 USD per month-15, 0.00000001 used"),
+    ],
+)
+def test_a_refusal_says_in_which_span_and_how_long_to_wait_if_that_helps(limit: Limit, words: str) -> None:
+    refused = refusal(OverLimit(AT, (use(limit, 1, 0, 30 * SECOND, violated=True),)), 10)
+    assert words in refused.message
+    assert refused.headers.get("Retry-After") == (None if refused.code is Code.BUDGET_EXCEEDED else "30")
+    never = refusal(OverLimit(AT, (use(limit, 1, 0, 0, violated=True),)), 10)
+    assert never.extra["limits"][0]["resets_at"] is None
 
 
 @pytest.mark.parametrize(

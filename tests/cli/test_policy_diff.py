@@ -21,7 +21,8 @@ def new(tmp_path: Path) -> Path:
         copy.write_bytes(path.read_bytes())
     acme = tmp_path / "new" / "tenants" / "acme.toml"
     text = acme.read_text().replace('usd = "5.00"', 'usd = "0.02"').replace("max = 500", "max = 400")
-    acme.write_text(text + '\n[[tenant.limit]]\nkind = "count"\nwindow = "year"\nmax = 2\n')
+    rolling = '[[tenant.limit]]\nkind = "budget"\nrolling = "24h"\nusd = "0.04"\n'
+    acme.write_text(text + '\n[[tenant.limit]]\nkind = "count"\nwindow = "year"\nmax = 2\n' + rolling)
     return tmp_path / "new"
 
 
@@ -29,6 +30,7 @@ def test_a_diff_tells_what_is_already_used_and_what_happens(gateway: Run, data_d
     status, out, err = gateway("policy", "diff", str(SHIPPED), str(new), "--data-dir", str(data_dir))
     assert (status, err) == (1, "")
     assert out.splitlines() == [
+        "limit acme/budget-rolling-24h: added: 0.04 USD in any 24h; 0.031 USD already used",
         "limit acme/count-day: 500 creates per day of Europe/Berlin → 400 creates per day of Europe/Berlin; "
         "2 creates already used",
         "limit acme/count-year: added: 2 creates per year of Europe/Berlin; "

@@ -233,7 +233,10 @@ def test_what_would_have_been_refused_is_told_by_tenant_code_and_money(
     assert found["unchanged"]["admitted"]["creates"] == 10 - sum(row[3] for row in expected)
 
 
-def test_what_was_used_before_the_span_still_counts(replayed: Any) -> None:
+@pytest.mark.parametrize(
+    ("span", "refused"), [({"window": "total"}, 7), ({"rolling": "10d"}, 7), ({"rolling": "8d"}, 2)]
+)
+def test_what_was_used_before_the_span_still_counts(replayed: Any, span: dict[str, str], refused: int) -> None:
     async def work(past: Past) -> None:
         for number in range(5):
             at_us = past.now_us - 9 * DAY + number * HOUR
@@ -242,8 +245,8 @@ def test_what_was_used_before_the_span_still_counts(replayed: Any) -> None:
             await past.end(at_us + SECOND, name)
         await ten(past)
 
-    _, found = replayed(work, "", limit("budget", window="total", usd="0.08"), since="1d")
-    assert changed(found) == [("acme", "admitted", "budget_exceeded", 7, "0.07")]
+    _, found = replayed(work, "", limit("budget", **span, usd="0.08"), since="1d")
+    assert changed(found) == [("acme", "admitted", "budget_exceeded", refused, f"0.0{refused}")]
 
 
 def test_what_was_open_when_the_span_began_is_held_until_it_ended(replayed: Any) -> None:
@@ -325,6 +328,8 @@ def test_the_policy_that_was_in_force_changes_nothing(replayed: Any, since: str)
         limit("budget", window="day", usd="0.40")
         + limit("budget", window="total", usd="0.75")
         + limit("count", window="hour", max=9)
+        + limit("budget", rolling="90m", usd="0.11")
+        + limit("count", rolling="6h", max=35)
         + limit("concurrency", max=3)
         + limit("rate", per_minute=2, burst=3)
     )

@@ -5,11 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.window import MonthFrom, Window, WindowName, bounds, parse_window
+from gateway.domain.window import (
+    BUCKETS,
+    MonthFrom,
+    Rolling,
+    Window,
+    WindowName,
+    bounds,
+    parse_rolling,
+    parse_window,
+)
 
 ZONES = sorted(available_timezones())
-WINDOWS: list[Window] = [*WindowName, *map(MonthFrom, range(2, 32))]
-CALENDAR = [window for window in WINDOWS if window is not WindowName.TOTAL]
+ROLLING = [parse_rolling(length) for length in ("1m", "90m", "24h", "36h", "7d", "366d")]
+CALENDAR: list[Window] = [name for name in WindowName if name is not WindowName.TOTAL]
+CALENDAR += map(MonthFrom, range(2, 32))
+WINDOWS = [*CALENDAR, WindowName.TOTAL, *ROLLING]
 TWO, FIFTEEN, LAST = MonthFrom(2), MonthFrom(15), MonthFrom(31)
 
 
@@ -39,6 +50,31 @@ def test_a_window_contains_its_instant_and_the_next_begins_where_it_stops(name: 
 @given(st.sampled_from(WINDOWS))
 def test_a_window_is_read_as_it_is_written(window: Window) -> None:
     assert parse_window(str(window)) == window
+
+
+@given(st.sampled_from(ROLLING), st.integers(us("1990-01-01T00:00Z"), us("2060-01-01T00:00Z")))
+def test_a_rolling_window_has_the_length_before_an_instant_and_less_than_a_bucket_more(
+    window: Rolling, at: int
+) -> None:
+    start, stop = bounds(window, ZoneInfo("UTC"), at)
+    length = window.minutes * 60_000_000
+    assert window.bucket_us * BUCKETS == length
+    assert length <= at - start < length + window.bucket_us
+    assert at < stop <= at + window.bucket_us
+    assert start % window.bucket_us == stop % window.bucket_us == 0
+
+
+@pytest.mark.parametrize(
+    ("length", "text"), [("60m", "1h"), ("1d", "24h"), ("48h", "2d"), ("1500m", "25h"), ("90m", "90m"), ("1m", "1m")]
+)
+def test_equal_lengths_are_one_window_however_they_are_written(length: str, text: str) -> None:
+    assert str(parse_rolling(length)) == f"rolling-{text}"
+
+
+@pytest.mark.parametrize("length", ["", "0m", "24", "1.5h", "-1h", "24H", "1w", "367d", "999999d", " 1h", "01h"])
+def test_what_is_no_length_is_told(length: str) -> None:
+    with pytest.raises(ValueError, match="is not a length of at most 366 days"):
+        parse_rolling(length)
 
 
 @pytest.mark.parametrize("text", ["", "months", "month-", "month-x", "day-2"])

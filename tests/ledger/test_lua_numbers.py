@@ -15,7 +15,7 @@ TEXTS = frozenset(
     (
         *("prefix", "id", "scope", "index", "clock", "owner", "lane", "tenant", "prediction"),
         *("r.counters", "r.state", "c.key", "entry[1]", "rate[1]"),
-        *("counter.key", "counter.scope", "share", "mark"),
+        *("counter.key", "counter.scope", "share", "mark", "name", "line", "time", "prediction"),
     )
 )
 #: Calls whose result is text.

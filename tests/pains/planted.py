@@ -62,9 +62,9 @@ _OF_ONE_WORKER = """def _of_one(folder):
 
 BUGS = (
     Bug(1, "the check forgets what is held", _EXACT,
-        (Edit(f"{_SCRIPTS}/reserve.lua", "charged + held + req.hold > amount", "charged + req.hold > amount"),)),
+        (Edit(f"{_SCRIPTS}/reserve.lua", "charged + held + req.hold - amount", "charged + req.hold - amount"),)),
     Bug(2, "an end leaves its hold", _ENDS,
-        (Edit(f"{_SCRIPTS}/common.lua", "redis.call('HINCRBY', counter, 'h', 0 - tonumber(r.hold))", ""),)),
+        (Edit(f"{_SCRIPTS}/life.lua", "post_to(line, cost, 0 - tonumber(r.hold), count)", ""),)),
     Bug(3, "each process counts for itself",
         "tests/pains/test_replicas.py::test_two_gateways_on_one_store_admit_together_what_one_would",
         (Edit("gateway/ledger/postings.py", "import hashlib\n", "import hashlib\nimport os\n"),
@@ -74,7 +74,7 @@ BUGS = (
         (Edit("gateway/ledger/server_process.py", '"appendonly": "yes"', '"appendonly": "no"'),)),
     Bug(5, "a limit that is new forgets the past",
         "tests/pains/test_changed_policies.py::test_a_limit_that_is_renamed_raised_moved_or_new_keeps_what_was_used",
-        (Edit(f"{_SCRIPTS}/seed.lua", "c.c, c.n = c.c + charge, c.n + count", ""),)),
+        (Edit(f"{_SCRIPTS}/seed.lua", "add_to(c, admitted, charge, 0, count)", ""),)),
     Bug(6, "every window begins by UTC",
         "tests/ledger/test_hours.py::test_a_daily_budget_of_a_policy_file_begins_anew_at_midnight_of_its_tenant_and_at_no"
         "_other_hour",
@@ -99,7 +99,7 @@ BUGS = (
               "_while_connected(create.carry(), exchange)"),
          Edit("gateway/server/create.py", "class _Create:", _WHILE_CONNECTED + "class _Create:"))),
     Bug(11, "an end leaves its slots", _ENDS,
-        (Edit(f"{_SCRIPTS}/common.lua", "  free_slots(id, r)\n", ""),)),
+        (Edit(f"{_SCRIPTS}/life.lua", "  free_slots(id, r)\n", ""),)),
     Bug(12, "the store is waited for without a bound",
         f"{_STORE}::test_with_the_store_down_creates_are_refused_polls_go_on_and_it_recovers_by_itself",
         (Edit("gateway/ledger/clients.py", "COMMAND_SECONDS = 0.8", "COMMAND_SECONDS = 60"),

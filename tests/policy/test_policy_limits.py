@@ -4,7 +4,7 @@ import pytest
 from policy_texts import Load
 
 from gateway.domain.limit import Guard, Limit, LimitKind, Mode
-from gateway.domain.window import MonthFrom, WindowName
+from gateway.domain.window import MonthFrom, Rolling, WindowName
 from gateway.policy import Policy
 
 BUDGET = 'kind = "budget"\nwindow = "day"\nusd = "5.00"\n'
@@ -54,6 +54,11 @@ def test_a_month_may_begin_on_another_day(load: Load) -> None:
     plain, from_fifteenth = load(limits).tenants["acme"].limits
     assert (plain.id, plain.window) == ("count-month", WindowName.MONTH)
     assert (from_fifteenth.id, from_fifteenth.window) == ("count-month-15", MonthFrom(15))
+
+
+def test_a_limit_may_roll_instead(load: Load) -> None:
+    limit = own_limit(load(tenant('kind = "budget"\nrolling = "1d"\nusd = "5.00"\nalert_at = [0.5]')))
+    assert (limit.id, limit.window, limit.alert_at) == ("budget-rolling-24h", Rolling(1440), (0.5,))
 
 
 @pytest.mark.parametrize("window", list(WindowName))

@@ -14,22 +14,25 @@ from simulation.violation import check
 def admitted(ref: Reference, req: Mapping[str, Any], found: Sequence[Sequence[int]], at: int) -> None:
     """Take over what an admission must have raised."""
     for asked, shown in zip(req["checks"], found, strict=True):
-        for id_, raised in _reached(req, asked, shown[1], shown[2], at):
-            ref.alerts.setdefault(id_, raised)
+        for mark, length, id_, raised in _reached(req, asked, shown[1], shown[2], at):
+            if ref.is_news(mark, length, at):
+                ref.raise_alert(mark, id_, raised)
 
 
 def watched(ref: Reference, req: Mapping[str, Any], raised: Iterable[bytes], at: int) -> None:
     """Check what a watch raised: it is reached, and was not before; what it left out may be behind its scope."""
-    reached: dict[str, Raised] = {}
+    reached: dict[str, tuple[str, Raised]] = {}
     for asked in req["checks"]:
         c = req["counters"][asked[3] - 1]
         sums = ref.sums(c["scope"], c["start"], c["stop"])
         use = (sums.predictions, 0) if asked[0] == "count" else (sums.charged, sums.held)
-        reached |= dict(_reached(req, asked, *use, at))
+        for mark, length, id_, alert in _reached(req, asked, *use, at):
+            if ref.is_news(mark, length, at):
+                reached[id_] = mark, alert
     for raw in raised:
         id_ = raw.decode()
-        check("alert", id_ in reached and id_ not in ref.alerts, id_, "is raised by a watch of", req)
-        ref.alerts[id_] = reached[id_]
+        check("alert", id_ in reached, id_, "is raised by a watch of", req)
+        ref.raise_alert(reached[id_][0], id_, reached[id_][1])
 
 
 def claimed(ref: Reference, told: Iterable[str], found: Iterable[Sequence[bytes]]) -> None:
@@ -57,11 +60,18 @@ def check_told(ref: Reference) -> None:
 
 def _reached(
     req: Mapping[str, Any], asked: Sequence[Any], used: int, held: int, at: int
-) -> Iterable[tuple[str, Raised]]:
-    """Give the thresholds of a limit that a use has reached, by the ids that they are to have."""
+) -> Iterable[tuple[str, int, str, Raised]]:
+    """Give the thresholds of a limit that a use has reached.
+
+    Each as the mark by which it is known, how long a window is that rolls (0: of the calendar), the id that the alert
+    is to have, and the alert.
+    """
     kind, _, limit, place, _, alerts, *_ = asked
     for amount, name in alerts:
         if used + held >= amount:
-            key = req["counters"][place - 1]["key"]
-            id_ = hashlib.sha1(f"{key}|a|{name}|{amount}".encode(), usedforsecurity=False).hexdigest()
-            yield id_, Raised(key, kind, name, limit, used, held, at)
+            c = req["counters"][place - 1]
+            mark = f"{c['key']}|a|{name}|{amount}"
+            once = f"{mark}|{at if c['width'] else ''}"
+            id_ = hashlib.sha1(once.encode(), usedforsecurity=False).hexdigest()
+            length = c["stop"] - c["start"] if c["width"] else 0
+            yield mark, length, id_, Raised(c["key"], kind, name, limit, used, held, at)

@@ -22,6 +22,7 @@ _ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
 #: Windows by the names that limits get of them, as a file states them.
 _WINDOWS: dict[str, dict[str, Any]] = {
     **{name: {"window": name} for name in ("minute", "hour", "day", "week", "month", "year", "total")},
+    **{f"rolling-{length}": {"rolling": length} for length in ("1m", "3m", "1h", "24h")},
     **{f"month-{day}": {"window": "month", "month_starts": day} for day in (2, 15, 31)},
 }
 
@@ -72,11 +73,11 @@ class Policies:
         for window, fields in _WINDOWS.items():
             mode = chance.choice(("enforce", "enforce", "enforce", "shadow"))
             more = {"mode": mode, "alert_at": self._alerts(), **fields}
-            if chance.random() < 0.09:
+            if chance.random() < 0.07:
                 usd = f"{chance.choice((0.1, 0.5, 1.0, 2.0, 5.0)) * size:.2f}"
                 yield from _table(table, kind="budget", usd=usd, **more)
                 named.append(f"budget-{window}")
-            if chance.random() < 0.06:
+            if chance.random() < 0.05:
                 most = int(chance.choice((3, 10, 40, 100)) * size)
                 yield from _table(table, kind="count", max=most, **more)
                 named.append(f"count-{window}")

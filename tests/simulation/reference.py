@@ -128,6 +128,7 @@ class Reference:
     rates: dict[str, Rate] = field(default_factory=dict)
     corrections: list[Correction] = field(default_factory=list)
     alerts: dict[str, Raised] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
     #: Every grant that any policy ever had, by its reason: what it raises by, and its instants.
     grants: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     clock: int = 0
@@ -151,6 +152,14 @@ class Reference:
     def keeps(self, kept: Held | Idem) -> bool:
         """Tell whether what has ended is still kept; an answer until the latest time that the store has seen."""
         return not kept.swept if isinstance(kept, Held) else not 0 < kept.gone_at <= self.seen
+
+    def is_news(self, mark: str, length: int, at: int) -> bool:
+        """Tell whether a threshold that is reached was not yet in its window; one that rolls has this length."""
+        last = self.marks.get(mark)
+        return last is None or bool(length and at - last >= length)
+
+    def raise_alert(self, mark: str, id_: str, raised: Raised) -> None:
+        self.marks[mark], self.alerts[id_] = raised.at, raised
 
     def sums(self, scope: str, start: int, stop: int) -> Sums:
         charged = held = predictions = 0

@@ -1,8 +1,8 @@
 -- correct: upstream stated a cost after an assumption had been charged, or of what was released as absent. The end stays as it was; the difference is
 -- posted beside it: more to the windows of now, less to the windows of the admission, where they still exist.
 --
--- Request: id, cost, scopes (of the reservation's postings), counters: list of {key, scope, start, stop, expire_s} of
---   its counters, in the windows of now for a higher cost than was assumed, in those of the admission for a lower one.
+-- Request: id, cost, scopes (of the reservation's postings), counters: its counters, as reserve takes
+--   them, in the windows of now for a higher cost than was assumed, in those of the admission for a lower one.
 -- Replies: {'done' | 'no_way' | 'unknown', now, cost, how} · {'window', now, 0, ''}: a window is over, ask again.
 --   'no_way': its cost was stated before, or is corrected already; a repeat is one of these and changes nothing.
 local at = now()
@@ -27,12 +27,14 @@ for _, scope in ipairs(req.scopes) do
 end
 for _, c in ipairs(req.counters) do
   local number, last = unpack(numbers[c.scope])
-  local seen = redis.call('HGET', c.key, 'x')
+  local sums = read_counter(c)
+  local seen = sums[4]
   local complete = seen and tonumber(seen) == number or not seen and last < c.start
   if more > 0 or seen then
-    redis.call('HINCRBY', c.key, 'c', more)
+    if more > 0 then roll(c, sums) end
+    post_to(place(c, more > 0 and at or tonumber(r.admitted)), more, 0, 0)
     if complete then redis.call('HSET', c.key, 'x', number + 1) end
-    if c.expire_s > 0 then redis.call('EXPIREAT', c.key, c.expire_s) end
+    if more > 0 and c.expire_s > 0 then redis.call('EXPIREAT', c.key, c.expire_s) end
   end
 end
 r.cost, r.how = req.cost, 'late'

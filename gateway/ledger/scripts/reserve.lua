@@ -4,7 +4,8 @@
 --   estimate, hold, facts (what of the input decided the price, for the journal alone);
 --   start, stop (the span of time for which counters and checks are right);
 --   postings (id of the set of counters), scopes (list);
---   counters: list of {key, scope, start, stop, expire_s (0: never)}, each once;
+--   counters: list of {key, scope, start, stop, expire_s (0: never), width (of the buckets of a rolling
+--     window; 0: of a calendar one)}, each once;
 --   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval, alerts, granted,
 --     grants}: alerts is a list of {amount, 'limit|share'} at which a budget or count raises an alert, lowest first;
 --     granted is the part of amount that is there by grants for a while, which the text `grants` tells;
@@ -55,24 +56,30 @@ for _, scope in ipairs(req.scopes) do
 end
 local counted, overflow = {}, false -- counter index → {charged, held, predictions}
 for i, counter in ipairs(req.counters) do
-  local v = redis.call('HMGET', counter.key, 'c', 'h', 'n', 'x')
-  local number, last = unpack(numbers[counter.scope])
-  if v[4] and tonumber(v[4]) ~= number or not v[4] and last >= counter.start then return { 'unseeded', at } end
-  counted[i] = { tonumber(v[1] or '0'), tonumber(v[2] or '0'), tonumber(v[3] or '0') }
-  overflow = overflow or counted[i][1] + counted[i][2] + req.hold > MAX
+  local sums, number, last = read_counter(counter), unpack(numbers[counter.scope])
+  local seen = sums[4]
+  if seen and tonumber(seen) ~= number or not seen and last >= counter.start then return { 'unseeded', at } end
+  counted[i] = sums
+  overflow = overflow or sums[1] + sums[2] + req.hold > MAX
 end
 
 -- Each answers: violated, used and held before this create, what it would add to both, how long until it helps
 -- to ask again (0: not known).
 local rates = {} -- the clocks that this create moves: {key, new value, interval}
 local check = {}
+-- Whoever is admitted is not told when a rolling window has more room: that takes a look at all its buckets.
+local function wait_of(counter, more, names)
+  if more <= 0 and not req.dry and counter.width > 0 then return 0 end
+  return leaves_in(counter, at, math.max(more, 1), names)
+end
 function check.budget(amount, index)
   local charged, held = counted[index][1], counted[index][2]
-  return charged + held + req.hold > amount, charged, held, 0, req.hold, req.counters[index].stop - at
+  local over = charged + held + req.hold - amount
+  return over > 0, charged, held, 0, req.hold, wait_of(req.counters[index], over, { 'c', 'h' })
 end
 function check.count(amount, index)
   local n = counted[index][3]
-  return n + 1 > amount, n, 0, 1, 0, req.counters[index].stop - at
+  return n + 1 > amount, n, 0, 1, 0, wait_of(req.counters[index], n + 1 - amount, { 'n' })
 end
 -- GCRA: the clock says when the bucket will be empty again; a create may run ahead of now by the burst.
 function check.rate(amount, clock, interval)
@@ -113,16 +120,16 @@ for scope, number in pairs(numbers) do
 end
 local counters = {}
 for i, counter in ipairs(req.counters) do
-  redis.call('HINCRBY', counter.key, 'h', req.hold)
-  redis.call('HINCRBY', counter.key, 'n', 1)
+  roll(counter, counted[i])
+  counters[i] = place(counter, at)
+  post_to(counters[i], 0, req.hold, 1)
   redis.call('HSET', counter.key, 'x', numbers[counter.scope][1] + 1)
   if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
-  counters[i] = counter.key
 end
 local granted = {} -- what only a grant made room for
 for i, c in ipairs(req.checks) do
   if c[2] and c[7] > 0 and after[i][2] + after[i][3] > c[3] - c[7] then granted[#granted + 1] = c[8] end
-  notice(at, req.counters[c[4]], c, after[i][2], after[i][3], {})
+  raise_alerts(at, req.counters[c[4]], c, after[i][2], after[i][3], {})
 end
 local given = {}
 for i, rate in ipairs(rates) do

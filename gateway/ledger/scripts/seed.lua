@@ -2,7 +2,7 @@
 -- current window, so that a limit added at noon knows what the morning spent.
 --
 -- Request: postings (id), text (line 1: the scopes, separated by spaces; then a line a counter, `scope|window|zone`);
---   counters: list of {key, scope, start, stop, expire_s}.
+--   counters: as reserve takes them.
 -- Replies: {'done', now} · {'window', now}: a window is over, ask again. A repeat changes nothing.
 local at = now()
 local behind, oldest = {}, at + 1 -- a window may begin in this very microsecond
@@ -11,7 +11,7 @@ for _, c in ipairs(req.counters) do
   local seen = redis.call('HGET', c.key, 'x')
   local number = redis.call('HGET', scope_key(c.scope), 'n') or '0'
   if seen ~= number then
-    c.c, c.h, c.n, c.x = 0, 0, 0, number
+    c.sums, c.buckets, c.x = { 0, 0, 0 }, {}, number
     behind[#behind + 1] = c
     -- A scope in which nothing was ever reserved has no past to add up.
     if number ~= '0' then oldest = math.min(oldest, c.start) end
@@ -37,6 +37,15 @@ local function under(postings, scope)
   return scopes_of[postings][scope]
 end
 
+local function add_to(c, admitted, charged, held, predictions)
+  local bucket = c.width > 0 and bucket_at(c, admitted)
+  if bucket then c.buckets[bucket] = c.buckets[bucket] or { 0, 0, 0 } end
+  for i, change in ipairs({ charged, held, predictions }) do
+    c.sums[i] = c.sums[i] + change
+    if bucket then c.buckets[bucket][i] = c.buckets[bucket][i] + change end
+  end
+end
+
 -- What was charged and counted: the journal, from its newest entry back to the start of the oldest window.
 -- Each event takes the fields behind its id, and answers: time of the admission, labels, charge, predictions.
 local add = {} -- by the letter of the event
@@ -50,7 +59,7 @@ local function fold(event, entry_at, _, ...)
   local admitted, labels, charge, count = add[event](entry_at, ...)
   for _, c in ipairs(behind) do
     if admitted >= c.start and admitted < c.stop and under(postings(labels), c.scope) then
-      c.c, c.n = c.c + charge, c.n + count
+      add_to(c, admitted, charge, 0, count)
     end
   end
 end
@@ -72,19 +81,21 @@ end
 for _, id in ipairs(#behind > 0 and redis.call('ZRANGE', prefix .. ':live', 0, -1) or {}) do
   local r = load(id)
   local posts = {}
-  for _, key in ipairs(lines(r.counters)) do posts[key] = true end
+  for _, line in ipairs(lines(r.counters)) do posts[line] = true end
   for _, c in ipairs(behind) do
     local admitted = tonumber(r.admitted)
     if admitted >= c.start and admitted < c.stop and under(r.postings, c.scope) then
-      c.h = c.h + tonumber(r.hold)
-      if not posts[c.key] then r.counters = r.counters .. '\n' .. c.key end
+      add_to(c, admitted, 0, tonumber(r.hold), 0)
+      local line = place(c, admitted)
+      if not posts[line] then r.counters = r.counters .. '\n' .. line end
     end
   end
   redis.call('HSET', record_key(id), 'counters', r.counters)
 end
 
 for _, c in ipairs(behind) do
-  redis.call('HSET', c.key, 'c', c.c, 'h', c.h, 'n', c.n, 'x', c.x)
+  set_counter(c.key, c.sums, c.buckets, c.width > 0 and c.start / SECOND)
+  redis.call('HSET', c.key, 'x', c.x)
   if c.expire_s > 0 then redis.call('EXPIREAT', c.key, c.expire_s) end
 end
 return { 'done', at }

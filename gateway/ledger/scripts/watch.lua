@@ -7,12 +7,11 @@
 local at, raised = now(), {}
 for _, check in ipairs(req.checks) do
   local counter = req.counters[check[4]]
-  local v = redis.call('HMGET', counter.key, 'c', 'h', 'n', 'x')
-  local complete = v[4] and v[4] == redis.call('HGET', scope_key(counter.scope), 'n')
+  local sums = read_counter(counter)
+  local complete = sums[4] and sums[4] == redis.call('HGET', scope_key(counter.scope), 'n')
   if complete and at >= counter.start and at < counter.stop then
-    local charged, held, predictions = tonumber(v[1] or '0'), tonumber(v[2] or '0'), tonumber(v[3] or '0')
-    if check[1] == 'count' then charged, held = predictions, 0 end
-    notice(at, counter, check, charged, held, raised)
+    local count = check[1] == 'count'
+    raise_alerts(at, counter, check, count and sums[3] or sums[1], count and 0 or sums[2], raised)
   end
 end
 return { 'done', at, raised }
