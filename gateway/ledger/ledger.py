@@ -62,7 +62,7 @@ class Ledger:
         """
         if not self._seen_us:
             seconds, micros = await self.store.near(self.prefix, "TIME")
-            self._saw(int(seconds) * MICROSECONDS + int(micros))
+            self.saw(int(seconds) * MICROSECONDS + int(micros))
         return self._seen_us + int((time.monotonic() - self._seen_at) * MICROSECONDS)
 
     async def reserve(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision:
@@ -181,10 +181,11 @@ class Ledger:
         begun = time.perf_counter()
         reply = await self.store.run(self._scripts[verb], self.prefix, request, *blobs)
         self._timed(time.perf_counter() - begun)
-        self._saw(int(reply.pop(1)))
+        self.saw(int(reply.pop(1)))
         return reply
 
-    def _saw(self, now_us: int) -> None:
+    def saw(self, now_us: int) -> None:
+        """Take note of the store's time (microseconds), as of now."""
         self._seen_us, self._seen_at = now_us, time.monotonic()
 
     async def _reserve_request(

@@ -30,6 +30,7 @@ class ScratchLedger:
     async def at(self, us: int) -> None:
         """Set the clock; the account's time never runs backwards."""
         await self._store.read("SET", f"{self.ledger.prefix}:replay-now", us)
+        self.ledger.saw(us)
 
     async def reservation(self, id_: str) -> Reservation | None:
         """Give a reservation by its id."""

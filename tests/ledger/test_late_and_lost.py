@@ -95,8 +95,8 @@ async def test_a_store_whose_clock_jumps_back_does_not_turn_the_account_back(ben
 
 async def test_two_workers_with_clocks_an_hour_apart_agree(bench: Bench) -> None:
     other = Ledger(bench.store, SCRIPTS, "up")
-    other._saw(await bench.now() - 3600 * SECOND)
-    bench.ledger._saw(await bench.now() + 3600 * SECOND)
+    other.saw(await bench.now() - 3600 * SECOND)
+    bench.ledger.saw(await bench.now() + 3600 * SECOND)
     postings = bench.postings(budget(20))
     assert isinstance(await other.reserve(bench.order(), postings, WIDE), Admitted)
     assert isinstance(await bench.reserve(postings), Admitted)
