@@ -1,8 +1,9 @@
 """Probing: a look at a create's input images before it is priced, where its price depends on their sizes."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from gateway.admission.price import price
 from gateway.admission.reading import CreateBody

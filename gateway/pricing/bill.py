@@ -66,9 +66,5 @@ class Bill(msgspec.Struct, frozen=True):
     def times(self, measure: Measure, what: str) -> "Bill":
         """Take every line so many times."""
         lines = tuple([line.times(measure, what) for line in self.lines])
-        return Bill(lines, joined(measure.assumptions, self.assumptions), self.quantities)
-
-
-def joined(*assumptions: tuple[str, ...]) -> tuple[str, ...]:
-    """Give what several measures or bills assume, each once, in their order."""
-    return tuple(dict.fromkeys([text for texts in assumptions for text in texts]))
+        assumed = dict.fromkeys(measure.assumptions + self.assumptions)  # each once
+        return Bill(lines, tuple(assumed), self.quantities)

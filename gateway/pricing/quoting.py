@@ -1,8 +1,9 @@
 """Quotes: what a request should cost and the most that it can, with the reasons."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import MAX_UNITS, format_usd
@@ -18,8 +19,7 @@ DERIVED = frozenset({"images", "pixels", "megapixels", "total_megapixels", "tota
 _MEGAPIXEL = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True):
     """The price of one request, before it runs; `estimate` and `hold` in units of 1e-8 USD.
 
     `estimate` is what it should cost and the sum of the `lines`, `hold` the most that it can. `quantities` are

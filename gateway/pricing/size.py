@@ -86,6 +86,8 @@ def _text_pixels(text: str, parameter: str) -> int | None:
     """Read "1024x768" or "2K"; a text that could mean two large sides in another way is refused, others are names."""
     if len(text) > _MOST_CHARACTERS:
         raise _unreadable(text, parameter)
+    if text.isalpha():
+        return None
     if pair := _PAIR.fullmatch(text):
         return _area(int(pair[1]), int(pair[2]), text, parameter)
     if resolution := read_resolution(text):

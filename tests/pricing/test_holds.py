@@ -47,4 +47,4 @@ def test_what_only_looks_like_a_sound_quote_is_found() -> None:
     holds.check_sound(price)
     for wrong in ({"estimate": 1}, {"hold": 1}, {"hold": 200_000_000}, {"quantities": {"seconds": 5.5}}):
         with pytest.raises(AssertionError):
-            holds.check_sound(type(price)(**{name: getattr(price, name) for name in price.__slots__} | wrong))
+            holds.check_sound(msgspec.structs.replace(price, **wrong))

@@ -5,12 +5,13 @@ from typing import Optional, TypeAlias
 
 import msgspec
 
-from gateway.pricing.bill import Bill, Line, joined
+from gateway.pricing.bill import Bill, Line
 from gateway.pricing.inputs import Inputs
 from gateway.pricing.kinds.base_plus_extra import BasePlusExtra
 from gateway.pricing.kinds.fixed import Fixed
 from gateway.pricing.kinds.megapixel import Megapixel
 from gateway.pricing.kinds.table import Table
+from gateway.pricing.number import Number
 from gateway.pricing.refusal import no_price, shown
 from gateway.pricing.rule import Rule, amount, at_least_one
 
@@ -128,10 +129,15 @@ class Sum(Rule, frozen=True, tag="sum"):
 
     def bill(self, inputs: Inputs) -> Bill:
         """Charge every part."""
-        bills = [part.bill(inputs) for part in self.part]
-        lines = tuple([line for bill in bills for line in bill.lines])
-        quantities = {name: most for bill in bills for name, most in bill.quantities.items()}
-        return Bill(lines, joined(*[bill.assumptions for bill in bills]), quantities)
+        lines: list[Line] = []
+        assumptions: dict[str, None] = {}  # each once, in their order
+        quantities: dict[str, Number] = {}
+        for part in self.part:
+            bill = part.bill(inputs)
+            lines += bill.lines
+            assumptions.update(dict.fromkeys(bill.assumptions))
+            quantities.update(bill.quantities)
+        return Bill(tuple(lines), tuple(assumptions), quantities)
 
 
 PriceRule: TypeAlias = Fixed | PerUnit | Table | BasePlusExtra | Conditional | Sum | Megapixel
