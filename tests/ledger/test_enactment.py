@@ -109,6 +109,19 @@ async def test_a_host_that_lags_leaves_no_way_free(bench: Bench) -> None:
     assert await host(bench, "next").ask("B") == (1, "A")
 
 
+async def test_a_store_that_has_lost_the_latest_number_gets_a_later_one(bench: Bench) -> None:
+    """As a failover to a replica that lagged does it: no host has the policy that it believes to be in force."""
+    one, two = host(bench, "one"), host(bench, "two")
+    for version in "ABC":
+        await one.ask(version)
+    await two.ask("C")
+    await bench.store.read("HSET", "{up}:policy", "number", 2, "version", "B")
+    assert await two.ask("C") == (4, "C")
+    assert await one.ask("C") == (4, "C")
+    await bench.store.read("DEL", "{up}:policy", "{up}:policy:hosts")
+    assert await one.ask("C") == (5, "C")
+
+
 async def test_an_operators_word_is_in_force_at_once_and_safe_from_starts_for_a_while(bench: Bench) -> None:
     one = host(bench, "one")
     await one.ask("A")

@@ -3,7 +3,8 @@
 --
 -- A host asks as long as it runs. What it has read gets the next number where it was itself in force when its folder
 -- changed (so one that lags behind never overrules), where it has just started and no host in force has been heard of
--- for a while (so that a start never overrules one that runs), or where an operator says so.
+-- for a while (so that a start never overrules one that runs), where the host knows a later number than the store
+-- (which has then lost it, in a failover), or where an operator says so.
 --
 -- Request: host; version (names the content that was read); seen (the number by which the host was last in force, 0
 --   since its start); operator: true for an operator's word; leaving: true from a host that stops;
@@ -34,7 +35,7 @@ end
 
 if version == req.version then return in_force() end
 
-local may = not version or req.operator or (req.seen > 0 and req.seen == number)
+local may = not version or req.operator or (req.seen > 0 and req.seen >= number)
 if not may and req.seen == 0 and redis.call('ZCARD', hosts) == 0 then
   if not alone then
     alone = at
@@ -44,7 +45,7 @@ if not may and req.seen == 0 and redis.call('ZCARD', hosts) == 0 then
 end
 if not may then return { 'behind', at, number, version } end
 
-number = number + 1
+number = math.max(number, req.seen) + 1
 redis.call('HSET', policy, 'number', number, 'version', req.version)
 redis.call('DEL', hosts)
 if req.operator then redis.call('HSET', policy, 'alone', at + req.word_us) end
