@@ -68,7 +68,7 @@ MUTANTS = (
     _of("an upstream key's rate is given back", "release", "if not req.sent then", "if true then"),
     _of("settle writes no journal", "settle", "journal(at, 'settle', req.id,", "local _ = (function() end)("),
     _of("a doubt writes no journal", "doubt", "journal(at, 'doubt', req.id, req.reason)"),
-    _of("a correction is made twice", "correct", "if r.how ~= 'assumed' or req.cost == cost then", "if false then"),
+    _of("a correction is made twice", "correct", "if not open or req.cost == cost then", "if false then"),
     _of("a correction is not posted", "correct",
         "post_to(place(c, more > 0 and at or tonumber(r.admitted)), more, 0, 0)", ""),
     _of("a new limit forgets what is held", "seed", "add_to(c, admitted, 0, tonumber(r.hold), 0)", ""),
