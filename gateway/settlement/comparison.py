@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 from gateway.domain.reservation import How, Reservation, State
@@ -73,8 +74,10 @@ def compare(history: Mapping[str, Sequence[Reservation]], bills: Mapping[str, Li
     for account, bill in bills.items():
         executions = {execution.id: execution for execution in bill.executions}
         for reservation in history[account]:
+            late = _found_late(reservation, bill, known)
+            known.update(execution.id for execution in late)
             if period.has(reservation.admitted_us):
-                rows += _of_reservation(reservation, executions, period)
+                rows += _of_reservation(reservation, late, executions, period)
         rows += _of_executions(account, bill, known, awaiting, period)
         known.update(executions)
     return sorted(rows, key=lambda row: (row.account, row.at_us))
@@ -97,19 +100,39 @@ def _of_executions(
         yield Row(account, result, execution.id, "", "", "", execution.model, at_us, None, cost, note)
 
 
-def _of_reservation(reservation: Reservation, there: Mapping[str, Execution], period: Period) -> Iterator[Row]:
-    """Judge one reservation; a released one charged nothing and has no prediction to look for."""
-    if reservation.state is State.RELEASED:
-        return
+def _found_late(reservation: Reservation, bill: Listing, known: set[str]) -> list[Execution]:
+    """Find the execution of what was charged after it had been released: the ledger has no id of it, so it is the
+    first that nobody has of its model, cost and time."""
+    if reservation.state is not State.RELEASED or not reservation.cost:
+        return []
+    alike = (
+        execution
+        for execution in bill.executions
+        if execution.id not in known
+        and (execution.model, execution.reading.cost) == (reservation.model, reservation.cost)
+        and abs(execution.created_us - bill.ahead_us - reservation.admitted_us) < YOUNG_US
+    )
+    return list(islice(alike, 1))
+
+
+def _of_reservation(
+    reservation: Reservation, late: Sequence[Execution], there: Mapping[str, Execution], period: Period
+) -> Iterator[Row]:
+    """Judge one reservation; a released one charged nothing, mostly, and has no prediction to look for."""
     execution = there.get(reservation.prediction or "")
-    if execution is not None:
+    if reservation.state is State.RELEASED and not reservation.cost:
+        return
+    if late:
+        yield _row(reservation, Result.MATCHED, reservation.cost, f"charged late; by its cost and time {late[0].id}")
+    elif execution is not None:
         yield _beside(reservation, execution)
-    elif reservation.prediction is None and reservation.state is not State.SETTLED:
+    elif reservation.prediction is None and reservation.cost is None:
         yield _row(reservation, Result.UNDECIDED, None, f"its create is {reservation.state.replace('_', ' ')}")
     elif period.now_us - reservation.admitted_us < YOUNG_US:
         yield _row(reservation, Result.UNDECIDED, None, "too young to be in upstream's list for sure")
     elif reservation.prediction is None:
-        yield _row(reservation, Result.MISSING_THERE, None, "never found upstream; charged by assumption")
+        how = "late" if reservation.how is How.LATE else "by assumption"
+        yield _row(reservation, Result.MISSING_THERE, None, f"not found upstream; charged {how}")
     else:
         yield _row(reservation, Result.MISSING_THERE, None, f"{reservation.state} here")
 

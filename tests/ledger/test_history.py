@@ -16,7 +16,7 @@ async def history(bench: Bench, from_us: int = DAY[0], until_us: int = DAY[1]) -
 
 async def test_every_life_is_told_as_the_record_has_it(bench: Bench) -> None:
     postings, ledger = bench.postings(), bench.ledger
-    for name in ("held", "running", "settled", "failed", "doubted", "released", "late"):
+    for name in ("held", "running", "settled", "failed", "doubted", "released", "ran", "late"):
         await bench.admit(postings, id=name)
     for name in ("running", "settled", "failed", "late"):
         await ledger.confirm(name, f"p-{name}", 5)
@@ -28,8 +28,11 @@ async def test_every_life_is_told_as_the_record_has_it(bench: Bench) -> None:
     await ledger.correct(await bench.record("late"), 10, 7)
     await ledger.doubt("doubted", "cut", 5)
     await ledger.release("released", sent=True, reason="400")
+    await ledger.release("ran", sent=True, reason="absent")
+    await ledger.correct(await bench.record("ran"), 0, 4)
     told = await history(bench)
     assert [each.state for each in told.values()].count(State.SETTLED) == 3
+    assert (told["ran"].state, told["ran"].how, told["ran"].cost) == (State.RELEASED, How.LATE, 4)
     assert (told["late"].how, told["late"].cost, told["settled"].how) == (How.LATE, 7, How.OVERRUN)
     for id_, found in told.items():
         record = await bench.record(id_)

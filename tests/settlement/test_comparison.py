@@ -61,7 +61,7 @@ def one(reservation: Reservation | None, execution: Execution | None, ahead_us: 
         (None, billed(), Result.MISSING_HERE, "succeeded"),
         (SETTLED, None, Result.MISSING_THERE, "settled here"),
         (RUNNING, None, Result.MISSING_THERE, "running here"),
-        (replace(SETTLED, prediction=None, how=How.ASSUMED), None, Result.MISSING_THERE, "never found"),
+        (replace(SETTLED, prediction=None, how=How.ASSUMED), None, Result.MISSING_THERE, "not found upstream"),
         (DOUBTED, None, Result.UNDECIDED, "in doubt"),
         (replace(DOUBTED, state=State.HELD), None, Result.UNDECIDED, "held"),
     ],
@@ -77,6 +77,19 @@ def test_each_pair_has_its_result_with_the_reason(
 def test_a_released_create_charged_nothing_and_is_not_looked_for() -> None:
     released = replace(SETTLED, state=State.RELEASED, cost=0, how=How.RELEASED, prediction=None)
     assert one(released, None) is None
+
+
+def test_what_was_charged_late_after_its_release_is_found_by_model_cost_and_time() -> None:
+    late = replace(SETTLED, state=State.RELEASED, how=How.LATE, prediction=None)
+    row = one(late, billed(id="p9"))
+    assert row is not None and (row.result, row.billed, "p9" in row.note) == (Result.MATCHED, 10, True)
+    missing = one(late, None)
+    assert missing is not None and (missing.result, "charged late" in missing.note) == (Result.MISSING_THERE, True)
+    for other in (billed(11, id="p9"), billed(id="p9", at_us=AT_US + YOUNG_US)):
+        rows = compare({"a": [late]}, {"a": Listing([other], 0)}, PERIOD)
+        assert {row.result for row in rows} == {Result.MISSING_HERE, Result.MISSING_THERE}
+    twice = compare({"a": [late, replace(late, id="res_2")]}, {"a": Listing([billed(id="p9")], 0)}, PERIOD)
+    assert [row.result for row in twice] == [Result.MATCHED, Result.MISSING_THERE]
 
 
 def test_what_is_beside_the_period_is_compared_with_what_is_in_it_and_not_told_itself() -> None:
