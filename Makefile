@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := 1
 .PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench-pricing memory
 
 help:                     ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 run: .venv/.ready         ## the gateway on 127.0.0.1:8080 (in front of the sandbox without EACHLABS_API_KEY)
 	@$(RUN)gateway serve --demo
@@ -29,7 +29,7 @@ check: .venv/.ready       ## format, lint, types, floors, dead code, policies
 simulate: .venv/.ready    ## the ledger and its actors under seeded faults: SEEDS=200 START=0
 	PYTHONPATH=tests $(RUN)python -m simulation --seeds $(or $(SEEDS),20) --start $(or $(START),0)
 
-simulate-mutants: .venv/.ready
+simulate-mutants: .venv/.ready  ## break the ledger's scripts one by one, and see the simulation find each
 	PYTHONPATH=tests $(RUN)python -m simulation.mutants
 
 holds: .venv/.ready       ## random inputs of every model: no hold below what the run then costs: INPUTS=1000000 START=0
@@ -41,7 +41,7 @@ planted: .venv/.ready     ## take each protection of tests/pains out of a copy, 
 accuracy: .venv/.ready    ## how exactly budgets are kept, ours and LiteLLM's side by side: FLAGS="--seeds 1"
 	$(RUN)python -m benchmarks.accuracy $(FLAGS)
 
-bench-pricing: .venv/.ready
+bench-pricing: .venv/.ready  ## time that pricing takes of a create
 	$(RUN)python -m benchmarks.pricing
 
 memory: .venv/.ready      ## what an ended prediction takes of the store's memory: FLAGS="--server redis-server"

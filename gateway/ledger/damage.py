@@ -26,5 +26,5 @@ def advice(place: DataDir, binary: Path) -> str:
         f"  2. Cut the damage:  ln -sf {binary} {check} && {check} --fix {file}\n"
         "     It says how many bytes it cuts off. Or restore a backup of the data directory.\n"
         "  3. Start the gateway again, and run: gateway ledger verify\n"
-        'The README says more under "A damaged file".'
+        'docs/operating.md says more under "A damaged file".'
     )

@@ -1,4 +1,4 @@
-"""The README's tables say what the code says."""
+"""The tables of the README and of docs/clients.md say what the code says, and the README leads to every page."""
 
 import re
 from pathlib import Path
@@ -14,14 +14,17 @@ from gateway.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CLIENTS = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def section(title: str) -> str:
-    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+def section(title: str, page: str = README) -> str:
+    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def rows(title: str) -> list[list[str]]:
-    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+def rows(title: str, page: str = README) -> list[list[str]]:
+    lines = [line for line in section(title, page).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
@@ -36,7 +39,7 @@ def test_every_setting_stands_in_the_table_with_its_default() -> None:
 
 
 def test_every_refusal_stands_in_the_table_with_its_status() -> None:
-    told = {code: int(row[0]) for row in rows("Refusals") for code in words(row[1])}
+    told = {code: int(row[0]) for row in rows("Refusals", CLIENTS) for code in words(row[1])}
     assert told == {code.value: status for code, status in STATUS.items()}
 
 
@@ -63,6 +66,27 @@ def test_every_floor_stands_in_the_picture_of_the_code() -> None:
     floors = re.findall(r"^(\w+) ", picture, re.MULTILINE)
     packages = {path.parent.name for path in (ROOT / "gateway").glob("*/__init__.py")}
     assert set(floors) == packages - {"sandbox"}
+
+
+def anchors(page: Path) -> set[str]:
+    """Give the names by which GitHub links to the headings of a page."""
+    return {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in HEADING.findall(page.read_text("utf-8"))
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if not link.startswith("https://"):
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    assert {page.name for page in (ROOT / "docs").iterdir()} <= set(re.findall(r"\(docs/([\w.]+)\)", README))
 
 
 @pytest.mark.parametrize("name", ["CHANGELOG.md", "LICENSE", "deploy", "policies"])
