@@ -11,7 +11,7 @@ from gateway.policy.folder import Entry
 from gateway.policy.policy import Policy, Principal, Tenant
 from gateway.policy.problems import Findings, Problem, Spot, suggestion
 from gateway.policy.rules import read_instant
-from gateway.pricing import DERIVED
+from gateway.pricing import DERIVED, Model
 
 #: Into which longer windows a window fits whole; a week may lie in two months, and in two years.
 _LONGER: Mapping[Window, Collection[Window]] = {
@@ -28,6 +28,10 @@ def find_warnings(entries: Sequence[Entry], policy: Policy, now_us: int) -> tupl
     findings = Findings()
     keys = {(each.tenant.id, each.key): each for each in policy.keyring.values()}
     for entry in entries:
+        if entry.kind == "model" and entry.name is not None:
+            _check_probe(
+                policy.models[entry.name], Spot(entry.spot.source, findings, entry.spot.place, entry.spot.path)
+            )
         if entry.kind == "tenant" and entry.name is not None:
             spot = Spot(entry.spot.source, findings, entry.spot.place, entry.spot.path)
             tenant = policy.tenants[entry.name]
@@ -42,6 +46,12 @@ def find_warnings(entries: Sequence[Entry], policy: Policy, now_us: int) -> tupl
                 _check_grants(key.get("grant", ()), now_us, at)
                 _check_limits(principal.limits, key.get("limit", ()), tenant, at)
     return tuple(sorted(findings.problems, key=lambda problem: problem.order))
+
+
+def _check_probe(model: Model, spot: Spot) -> None:
+    """Tell of a look at images that no price asks for."""
+    if model.probe and not model.looks:
+        spot.report("changes nothing: this price does not depend on the size of input images", "probe")
 
 
 def _check_models(tenant: Tenant, entry: Entry, policy: Policy, spot: Spot) -> None:

@@ -56,8 +56,8 @@ class _Case(NamedTuple):
 def explain(model: Model, billed: Counter[Billed]) -> Explained:
     """Look for the fields of a model's price that explain the most of what was billed, the best first.
 
-    Only requests whose price is certain tell anything; those that the price no longer gives the estimate for that was
-    given then are left out.
+    A request that left its price open tells something only where it cost more than it could. Those that the price no
+    longer gives the estimate for that was given then are left out.
     """
     cases = [case for each, count in billed.most_common(MOST_KINDS) if (case := _case(model, each, count))]
     right = _score(model, cases)
@@ -73,7 +73,8 @@ def _case(model: Model, billed: Billed, count: int) -> _Case | None:
     except ValueError:
         return None
     quoted = _quoted(model, facts)
-    if quoted is None or billed.estimate != billed.hold or quoted.estimate != billed.estimate:
+    certain = billed.estimate == billed.hold
+    if quoted is None or quoted.estimate != billed.estimate or not (certain or billed.cost > billed.hold):
         return None
     return _Case(facts, billed.cost, count)
 

@@ -51,13 +51,23 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def deciding(self) -> Mapping[str, bool]:
         """The input parameters on which the price depends, each with whether only its length counts."""
         rules = list(self.price.all_rules()) if self.price is not None else []
+        compared = [parameter for rule in rules for parameter, _, _ in rule.compares]
+        lengths = {name for reader in self._readers for name in reader.lengths}
+        read = [name for reader in self._readers for name in reader.parameters]
+        return {name: name in lengths for name in (*read, *compared) if name}
+
+    @property
+    def looks(self) -> bool:
+        """Whether the price depends on the sizes of input images."""
+        return any(reader.images for reader in self._readers)
+
+    @cached_property
+    def _readers(self) -> "tuple[Rule | QuantityRule, ...]":
+        """What reads parameters for the price: its rules, and the quantities that they multiply."""
+        rules = tuple(self.price.all_rules()) if self.price is not None else ()
         named = [name for rule in rules for name in rule.quantities]
         named += [part for name in named for part in self.quantity[name].quantities]
-        readers: list[Rule | QuantityRule] = [*rules, *(self.quantity[name] for name in dict.fromkeys(named))]
-        compared = [parameter for rule in rules for parameter, _, _ in rule.compares]
-        lengths = {name for reader in readers for name in reader.lengths}
-        read = [name for reader in readers for name in reader.parameters]
-        return {name: name in lengths for name in (*read, *compared) if name}
+        return (*rules, *(self.quantity[name] for name in dict.fromkeys(named)))
 
 
 def validate(model: Model, input: Mapping[str, Any]) -> None:

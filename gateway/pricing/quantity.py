@@ -29,6 +29,11 @@ class QuantityRule(
         return ()
 
     @property
+    def images(self) -> tuple[str, ...]:
+        """Those of its parameters that name images whose sizes count, where somebody has looked at them."""
+        return ()
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """The names of the quantities that it is made of."""
         return ()

@@ -37,6 +37,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return ()
 
     @property
+    def images(self) -> tuple[str, ...]:
+        """Those of its parameters that name images whose sizes count, where somebody has looked at them."""
+        return ()
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """The names of the quantities that it multiplies; the model must define them."""
         return ()

@@ -150,3 +150,13 @@ def test_a_limit_of_a_key_is_measured_by_its_tenant(tmp_path: Path) -> None:
     key = f'[[tenant.key]]\nid = "web"\nsha256 = "{"1" * 64}"\n' + limit("concurrency", "tenant.key", max=3)
     (found,) = warnings(tmp_path, limit("concurrency", max=2) + key)
     assert found.startswith('11:7: tenant "a", key "web", limit[0], field max: can never be reached')
+
+
+def test_a_look_at_images_that_no_price_asks_for_is_told(tmp_path: Path) -> None:
+    price = '\nprobe = true\n[model.price]\nkind = "{}"\n'
+    fixed = ACCOUNT + price.format("fixed") + 'usd = "1"\n'
+    megapixel = ACCOUNT + price.format("megapixel") + 'base_usd = "1"\nextra_usd = "1"\n'
+    (found,) = warnings(tmp_path, "", fixed)
+    assert 'model "flux-pro"' in found
+    assert "this price does not depend on the size of input images" in found
+    assert warnings(tmp_path, "", megapixel) == []

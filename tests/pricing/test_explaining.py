@@ -153,6 +153,14 @@ def test_requests_whose_price_was_open_or_that_the_price_has_changed_for_tell_no
     assert explain(model, Counter({open_price: 5, earlier: 5, unreadable: 5})) == (0, 0, [])
 
 
+def test_what_cost_more_than_it_could_tells_something_though_its_price_was_open() -> None:
+    model = BOOK[KLEIN]
+    over = Billed('{"image_urls":[1]}', 1_400_000, 1_700_000, 2_000_000)
+    explained = explain(model, Counter({over: 3}))
+    assert (explained.repriced, explained.right) == (3, 0)
+    assert ("price.base_usd", "0.014", "0.02") in named(explained)
+
+
 def test_every_amount_of_the_book_can_be_changed_and_is_found() -> None:
     found = {field.name: field.value for field in amounts(BOOK[VEO])}
     assert found["price.rows[0]"] == "0.80"

@@ -66,6 +66,11 @@ class Megapixel(Rule, frozen=True, tag="megapixel"):
         return (self.inputs_parameter,)
 
     @property
+    def images(self) -> tuple[str, ...]:
+        """The input images, where they are billed or may give the size."""
+        return (self.inputs_parameter,) if self.bill_inputs or not self.pixels else ()
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """The size, where the model defines it."""
         return (self.pixels,) if self.pixels else ()

@@ -34,6 +34,11 @@ class Size(QuantityRule, frozen=True, kw_only=True, tag="size"):
     @property
     def lengths(self) -> tuple[str, ...]:
         """That of the images."""
+        return self.images
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Those that may give the size."""
         return self.parameters[1:]
 
     def measure(self, inputs: Inputs, _name: str, /) -> Measure:
