@@ -10,6 +10,7 @@ import msgspec
 from simulation.chaos import Chaos
 from simulation.policies import PRICES, SECRETS
 from simulation.violation import check
+from simulation.webhooks import tenants_address
 from simulation.workers import Worker
 
 #: What a client does next, with weights.
@@ -91,7 +92,8 @@ class Clients:
     async def create(self, tenant: str, key: str, path: str, model: str, idem: str) -> None:
         """Create, and remember the prediction; one key of idempotency has one prediction."""
         headers = [(b"idempotency-key", idem.encode())] if idem else []
-        reply = await self.request(tenant, key, "POST", path, _body(model, idem), headers)
+        body = _body(model, idem, tenants_address(tenant, idem))
+        reply = await self.request(tenant, key, "POST", path, body, headers)
         if reply.status != 200:
             return
         prediction = msgspec.json.decode(reply.body)["predictionID"]
@@ -104,13 +106,20 @@ class Clients:
         self, tenant: str, key: str, method: str, path: str, body: bytes = b"", headers: Any = ()
     ) -> Reply:
         """Send a request to some worker, and perhaps hang up."""
+        secret = (b"x-api-key", SECRETS[tenant, key].encode())
+        return await self._send(tenant, method, path, body, [secret, *headers])
+
+    async def call(self, path: str, body: bytes) -> int:
+        """Call as upstream does when a prediction has ended; gives the status, 0 where nobody answered."""
+        return (await self._send("", "POST", path, body, [])).status
+
+    async def _send(self, tenant: str, method: str, path: str, body: bytes, headers: list[Any]) -> Reply:
         worker, reply, id_ = self.worker(), Reply(), f"q{len(self.scopes)}"
         if worker is None:
             return reply
-        secret = (b"x-api-key", SECRETS[tenant, key].encode())
         scope: dict[str, Any] = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
-            "headers": [secret, (b"x-request-id", id_.encode()), *headers], "tenant": tenant,
+            "headers": [(b"x-request-id", id_.encode()), *headers], "tenant": tenant,
         }  # fmt: skip
         self.scopes[id_] = scope
 
@@ -135,6 +144,7 @@ class Clients:
         return reply
 
 
-def _body(model: str, idem: str = "") -> bytes:
+def _body(model: str, idem: str = "", webhook_url: str = "") -> bytes:
     """Write a create; what has an Idempotency-Key has an input of its own, the rest is often alike."""
-    return msgspec.json.encode({"model": model, "input": {"prompt": f"a cat {idem}"}})
+    body = {"model": model, "input": {"prompt": f"a cat {idem}"}, "webhook_url": webhook_url}
+    return msgspec.json.encode(body)

@@ -20,6 +20,7 @@ from simulation.violation import check
 Fact = Mapping[str, Any]
 #: Verbs that may write without an entry in the journal.
 UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "look", "seen", "sweep", "refused"))
+OUTBOX = frozenset(("notice", "post", "posted"))  # write what tenants are told: see simulation.webhooks
 
 
 class Witness:
@@ -39,7 +40,7 @@ class Witness:
         decide = getattr(self, f"_{verb}", None)
         fact = decide(req, blobs, what, list(reply[2:]), at) if decide else None
         self._journal(verb, fact, wrote, at)
-        if fact is None and what != "buried" and verb not in UNWRITTEN:
+        if fact is None and what != "buried" and verb not in UNWRITTEN | OUTBOX:
             check("repeat", not wrote.writes, verb, "answered", what, "and wrote", wrote.writes, "times")
 
     def _journal(self, verb: str, fact: Fact | None, wrote: "Wrote", at: int) -> None:

@@ -27,6 +27,7 @@ from simulation.store import SCRIPTS, SimClient, SimServer
 from simulation.upstream import Run, SimUpstream, SimWire
 from simulation.violation import Violation, check
 from simulation.virtual_time import VirtualLoop, simulated_time
+from simulation.webhooks import PUBLIC_URL, Calls, Inbox, check_told, forge
 from simulation.workers import Worker, make_task
 
 #: Instants at which windows end: a month, a leap day, a year, and clocks that change.
@@ -38,6 +39,7 @@ TURNS = (
     "2030-11-03T06:00",
     "2030-06-15T18:30",
 )
+DAY_S = 86400.0
 #: How long no worker runs, in the middle of a run.
 NIGHTS_S = (30.0, 600.0, 5 * 3600.0, 26 * 3600.0, 9 * 86400.0, 33 * 86400.0, 70 * 86400.0)
 QUIET_S = IN_DOUBT_HOURS * 3600 + 300 + 120
@@ -89,11 +91,14 @@ class World:
         slots = {slug: float(longest) for slug, (_, longest) in TIMES.items()}
         ahead = chance.choice((0.0, 0.4, -3600.0, 3600.7))
         bounds = self.policies.bounds
-        self.upstream = SimUpstream(self.chaos, self.epoch_s, ahead, PRICES, slots, lambda key: bounds[key])
         self.clients = Clients(self.chaos, self._some_worker)
+        self.public_url = chance.choice((PUBLIC_URL, PUBLIC_URL, None))
+        calls, self.inbox = Calls(self.chaos, self.clients.call), Inbox(self.chaos)
+        upstream = (self.chaos, self.epoch_s, ahead, PRICES, slots, lambda key: bounds[key])
+        self.upstream = SimUpstream(*upstream, calls, self.inbox)
         self.policy = self.policies.draw()
         self.workers: list[Worker] = []
-        self.asleep = False
+        self.asleep, self.night_s = False, chance.choice(NIGHTS_S)
         self.down_until = self.behind_s = 0.0
         self.violations: list[BaseException] = []
         self.sent: set[str] = set()
@@ -106,7 +111,9 @@ class World:
             return
         client = SimClient(self.server, self.chaos, lambda: self.loop.time() < self.down_until)
         environ = {f"KEY_{key}": key for key in KEYS}
-        self.workers.append(Worker(client, SimWire(self.upstream, self.first_byte), environ, self.policy))
+        self.workers.append(
+            Worker(client, SimWire(self.upstream, self.first_byte), environ, self.policy, self.public_url)
+        )
 
     def first_byte(self, request_id: str, key: str) -> str:
         """A create leaves for upstream: once, after its hold, by the key that was reserved."""
@@ -134,7 +141,14 @@ class World:
         for _ in range(self.chaos.random.choice((1, 2, 3))):
             self.start_worker()
         actors = [self.clients.client(self.chaos.random.choice((0.5, 2, 8))) for _ in range(6)]
-        actors += [self._reloads(), self._deaths(), self._outages(), self._steps_back(), self._noise()]
+        actors += [
+            self._reloads(),
+            self._deaths(),
+            self._outages(),
+            self._steps_back(),
+            self._noise(),
+            self._forgers(),
+        ]
         busy = [asyncio.ensure_future(each) for each in actors]
         await self._watch(busy, seconds)
         for task in busy:
@@ -147,7 +161,7 @@ class World:
             worker.kill()
         self.workers.clear()
         self.asleep = True
-        await asyncio.sleep(self.chaos.random.choice(NIGHTS_S))
+        await asyncio.sleep(self.night_s)
         self.asleep = False
         self.clients.forget_keys()
 
@@ -188,6 +202,14 @@ class World:
         for worker in self.workers:
             worker.kill()
         check_bill(ref, self.upstream.runs.values(), self._owner_of)
+        check_told(self.inbox, self.clients.answered, self._must_be_told)
+
+    def _must_be_told(self, prediction: str) -> bool:
+        """Whether upstream stated this end while the ledger kept it; after a day away it may be given up."""
+        run, ref = self.upstream.runs[prediction], self.server.witness.ref
+        held = ref.find(ref.owners.get(prediction, ""))
+        stated = held is not None and held.how in ("exact", "overrun", "late") and not run.cancelled
+        return stated and self.public_url is not None and self.night_s < DAY_S
 
     def _owner_of(self, run: Run) -> str:
         owner: str = self.clients.scopes[run.request]["state"]["facts"]["reservation"]
@@ -218,6 +240,11 @@ class World:
         while True:
             await asyncio.sleep(self.chaos.random.expovariate(2))
             self.noise.make()
+
+    async def _forgers(self) -> None:
+        while True:
+            await asyncio.sleep(self.chaos.random.expovariate(1 / 5))
+            await forge(self.chaos, self.upstream.calls, self.clients.call)
 
     async def _steps_back(self) -> None:
         """Set the clock of the store's host back, a little and for good."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -11,9 +12,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from gateway.upstream.client import Answer, NotSent, OutcomeUnknown, Outgoing
+from gateway.upstream.client import Answer, NotSent, OutcomeUnknown, Outgoing, Stream
 from simulation.chaos import Chaos
 from simulation.violation import check
+from simulation.webhooks import PUBLIC_URL, Calls, Inbox
 
 #: What becomes of a create on the wire, with weights; a run draws at random whether it has any fault at all.
 FATES = {
@@ -81,6 +83,8 @@ class SimUpstream:
     prices: dict[str, int]
     slot_s: dict[str, float]
     limits: Callable[[str], tuple[int, int]]
+    calls: Calls
+    inbox: Inbox
     runs: dict[str, Run] = field(default_factory=dict)
     sends: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     faulty: bool = True
@@ -123,6 +127,8 @@ class SimUpstream:
         if self.chaos.hit("listing lag", 0.2):
             run.visible = self.now() + chance.uniform(0, LAG_S)
         self.runs[id_] = run
+        if body.get("webhook_url", "").startswith(PUBLIC_URL):
+            self.calls.expect(run, body["webhook_url"])
         flying = [
             r for r in self.runs.values() if r.key == key and self.now() < min(r.ends, r.sent_at - 2 + r.slot_s)
         ]
@@ -162,6 +168,17 @@ class SimUpstream:
                 rows.append((created, run))
         first, most = int(asked.get("offset", 0)), min(int(asked["limit"]), PAGE)
         return self.answer(200, {"executions": [self._row(*row) for row in rows[first : first + most]]})
+
+    def records(self, path: str, query: str) -> Answer:
+        """Show the record of one webhook, or a page of all."""
+        rows = self.calls.records(self.epoch_s + self.ahead_s)
+        execution = path.removeprefix("/v1/webhooks").strip("/")
+        if execution:
+            row = next((row for row in rows if row["execution_id"] == execution), None)
+            return self.answer(200, row) if row else self.answer(404, {"error": "no such webhook"})
+        asked = dict(parse_qsl(query))
+        first, most = int(asked.get("offset", 0)), min(int(asked["limit"]), PAGE)
+        return self.answer(200, {"webhooks": rows[first : first + most]})
 
     def _row(self, created: float, run: Run) -> dict[str, Any]:
         status, cost = run.look(self.now(), listed=True)
@@ -209,6 +226,14 @@ class SimWire:
         except TimeoutError:
             raise OutcomeUnknown("no answer in time") from None
 
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Stream]:
+        """Bring a webhook to a tenant: the one thing that is streamed here."""
+        if self.dead:
+            raise asyncio.CancelledError
+        await asyncio.sleep(self._chaos.delay(0.02, "slow tenant", 0.1, 10))
+        yield Stream(self._upstream.inbox.take(request), [], _nothing())
+
     async def aclose(self) -> None:
         """Close nothing."""
 
@@ -246,8 +271,14 @@ class SimWire:
     def _route(self, request: Outgoing, path: str) -> Answer:
         if path == "/v1/executions":
             return self._upstream.list(urlsplit(request.url).query)
+        if path.startswith("/v1/webhooks"):
+            return self._upstream.records(path, urlsplit(request.url).query)
         prediction = path.split("/")[3]
         return self._upstream.cancel(prediction) if request.method == "POST" else self._upstream.poll(prediction)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
 
 
 def _resolve(answer: "asyncio.Future[Answer]", what: Answer | Exception) -> None:

@@ -23,14 +23,23 @@ _WORKER: contextvars.ContextVar["Worker | None"] = contextvars.ContextVar("worke
 class Worker:
     """One process of the gateway: everything it runs is known, so that it can be killed."""
 
-    def __init__(self, client: SimClient, wire: SimWire, environ: Mapping[str, str], policy: Policy) -> None:
+    def __init__(
+        self, client: SimClient, wire: SimWire, environ: Mapping[str, str], policy: Policy, public_url: str | None
+    ) -> None:
         self._client, self._wire = client, wire
         self._host = HostOwners(Path(":memory:"))
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._context = contextvars.copy_context()
         self._context.run(_WORKER.set, self)
         self.assembly = Assembly(
-            Store(client), wire, wire, Telemetry(CollectorRegistry()), environ, Secret(["s" * 32]), Owners(self._host)
+            Store(client),
+            wire,
+            wire,
+            Telemetry(CollectorRegistry()),
+            environ,
+            Secret(["s" * 32]),
+            Owners(self._host),
+            public_url=public_url,
         )
         self.adopt(policy)
 
