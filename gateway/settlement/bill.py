@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.domain.window import MICROSECONDS
-from gateway.settlement.listing import PAGE, Lister, Listing, instant
+from gateway.settlement.listing import PAGE, Lister, Listing, in_query
 from gateway.upstream.answers import Execution
 
 #: No more is asked of upstream for one bill: 200,000 executions.
@@ -60,7 +60,7 @@ class BillReader:
         offset = 0
         for _ in range(self._span_pages):
             rows = await self._page(
-                {"limit": PAGE, "offset": offset, "from": instant(first_us), "to": instant(last_us)}
+                {"limit": PAGE, "offset": offset, "from": in_query(first_us), "to": in_query(last_us)}
             )
             if not rows:
                 return found

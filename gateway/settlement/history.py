@@ -1,13 +1,11 @@
 """The history: what upstream says of the webhooks that it sent, in which our addresses tell whose each one is."""
 
 import logging
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from gateway.domain.address import Addresses
 from gateway.domain.window import MICROSECONDS
-from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
+from gateway.upstream.client import NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
 from gateway.upstream.webhooks import Sent, read_history, read_sent
 
@@ -85,15 +83,9 @@ class History:
         if rows is None:
             log.info("upstream's list of webhooks is unreadable (status %d)", answer.status)
             return _Page(0, [])
-        first_us = _sent_at_us(answer) - age_us - SLACK_US
+        # Records are dated by upstream's clock; without it all of them are recent.
+        first_us = (answer.date_us() or 0) - age_us - SLACK_US
         return _Page(len(rows), [each for each in rows if each.created_us >= first_us])
 
     def _reservation(self, sent: Sent) -> str | None:
         return self._addresses.reservation_at(self._upstream.account.id, sent.url)
-
-
-def _sent_at_us(answer: Answer) -> int:
-    """Read upstream's own time of an answer, by which its records are dated; the distant past without one."""
-    date = answer.header(b"date")
-    moment = parsedate_to_datetime(date) if date else datetime.fromtimestamp(0, UTC)
-    return int(moment.timestamp()) * MICROSECONDS

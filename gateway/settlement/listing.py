@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from gateway.domain.digest import digest_input
@@ -47,7 +46,7 @@ class Lister:
         ahead_us = await self.ahead_us()
         if ahead_us is None:
             return None
-        end = instant(last_us + ahead_us + 4 * SLACK_US)
+        end = in_query(last_us + ahead_us + 4 * SLACK_US)
         executions = await self._all(first_us + ahead_us - 4 * SLACK_US, {"to": end})
         return None if executions is None else Listing(executions, ahead_us)
 
@@ -58,7 +57,7 @@ class Lister:
             return None
         start_us = reservation.admitted_us + ahead_us - 4 * SLACK_US
         end_us = start_us + 600 * MICROSECONDS
-        executions = await self._all(start_us, {"model": reservation.model, "to": instant(end_us)})
+        executions = await self._all(start_us, {"model": reservation.model, "to": in_query(end_us)})
         return next((e.reading for e in executions or () if e.id == reservation.prediction), None)
 
     async def input_digests(self, executions: Sequence[Execution]) -> dict[str, str]:
@@ -79,7 +78,7 @@ class Lister:
         found: dict[str, Execution] = {}
         offset = 0
         for _ in range(MOST_PAGES):
-            page = await self.page({"limit": PAGE, "offset": offset, "from": instant(start_us), **filters})
+            page = await self.page({"limit": PAGE, "offset": offset, "from": in_query(start_us), **filters})
             if page is None or not page[1]:
                 return None if page is None else list(found.values())
             found.update((row.id, row) for row in page[1])
@@ -105,12 +104,12 @@ class Lister:
         before_us = await self._ledger.now_us()
         page = await self.page({"limit": 1})
         after_us = await self._ledger.now_us()
-        date = page[0].header(b"date") if page else None
-        if date is None or after_us - before_us > SLOWEST_US:
+        date_us = page[0].date_us() if page else None
+        if date_us is None or after_us - before_us > SLOWEST_US:
             return None
-        return int(parsedate_to_datetime(date).timestamp()) * MICROSECONDS - (before_us + after_us) // 2
+        return date_us - (before_us + after_us) // 2
 
 
-def instant(us: int) -> str:
-    """Write a time (microseconds) as upstream reads it."""
+def in_query(us: int) -> str:
+    """Write a time (microseconds) as the parameters of upstream's list take it."""
     return datetime.fromtimestamp(us / MICROSECONDS, UTC).isoformat()

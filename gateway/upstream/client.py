@@ -5,10 +5,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import httpx
 
+from gateway.domain.window import MICROSECONDS
 from gateway.upstream.headers import Headers
 
 CONNECT_SECONDS = 5.0
@@ -55,6 +58,14 @@ class Answer:
     def header(self, name: bytes) -> str | None:
         """Give the first header of that (lower-case) name."""
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == name), None)
+
+    def date_us(self) -> int | None:
+        """Give upstream's own time of the answer, from `Date` (whole seconds); None where that tells none."""
+        try:
+            moment = parsedate_to_datetime(self.header(b"date") or "")
+        except ValueError:
+            return None
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)

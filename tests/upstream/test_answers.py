@@ -17,6 +17,7 @@ from gateway.upstream.answers import (
     read_executions,
     read_prediction,
 )
+from gateway.upstream.client import Answer
 
 BASE = "https://gateway.example"
 
@@ -233,3 +234,21 @@ def test_an_empty_list_is_empty_and_what_is_no_list_is_none() -> None:
 )
 def test_a_page_that_cannot_be_read_whole_is_no_page_so_that_nothing_is_concluded_from_it(body: bytes) -> None:
     assert read_executions(body) is None
+
+
+@pytest.mark.parametrize(
+    ("date", "us"),
+    [
+        (b"Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777_000_000),
+        (b"Sun, 06 Nov 1994 08:49:37 -0000", 784_111_777_000_000),
+        (b"Sun, 06 Nov 1994 09:49:37 +0100", 784_111_777_000_000),
+        (b"yesterday", None),
+        (b"", None),
+    ],
+)
+def test_upstreams_own_time_is_read_from_its_date_or_not_at_all(date: bytes, us: int | None) -> None:
+    assert Answer(200, [(b"Date", date)], b"").date_us() == us
+
+
+def test_an_answer_without_a_date_tells_no_time() -> None:
+    assert Answer(200, [], b"").date_us() is None
