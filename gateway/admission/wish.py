@@ -6,8 +6,10 @@ has another version, and what is not recorded counts as left out; guards on othe
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.admission.guards import broken_guards
 from gateway.domain.errors import Code, Refused
