@@ -68,10 +68,8 @@ def _wish(recorded: Entry | Refusal) -> Wish:
         labels = (recorded.tenant, recorded.key, recorded.model, recorded.price_version)
         money, name = (recorded.estimate, recorded.hold), uuid.uuid4().hex
         return Wish(name, recorded.at_us, *labels, *money, recorded.code.value, recorded.facts)
-    fact, labels = (
-        recorded.fact,
-        (recorded.labels.tenant, recorded.labels.key, recorded.labels.model, recorded.labels.price_version),
-    )
+    fact, whose = recorded.fact, recorded.labels
     if not isinstance(fact, Reserved):
         raise TypeError(f"a {type(fact).__name__} is not how a create begins")
+    labels = (whose.tenant, whose.key, whose.model, whose.price_version)
     return Wish(fact.reservation, fact.at_us, *labels, fact.estimate, fact.hold, ADMITTED, fact.facts)

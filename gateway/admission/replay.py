@@ -75,9 +75,8 @@ class Replay:
             case Finished() as fact:
                 await ledger.finish(fact.reservation, fact.status, _NEVER_DUE_S)
             case Settled() as fact:
-                how = (
-                    How.ASSUMED if fact.how is How.ASSUMED else How.EXACT
-                )  # whether it is an overrun, the script says
+                # Whether it is an overrun of the hold that is now, the script says.
+                how = How.ASSUMED if fact.how is How.ASSUMED else How.EXACT
                 await ledger.settle(fact.reservation, fact.cost, how, "success")
             case Released() as fact:
                 await ledger.release(fact.reservation, sent=True, reason=fact.reason)
@@ -89,8 +88,7 @@ class Replay:
     def _principal(self, wish: Wish) -> Principal:
         """Find whose create it is now; raises Refused where its key opens nothing."""
         principal = self._principals.get((wish.tenant, wish.key))
-        expired = principal and principal.expires_us is not None and principal.expires_us <= wish.at_us
-        if principal is None or principal.revoked or expired:
+        if principal is None or principal.closed(wish.at_us):
             raise Refused(Code.INVALID_KEY, "the key is not in this policy, or opens nothing")
         if principal.tenant.account.id != self.account:
             raise Undecidable("its tenant has moved to another account")
@@ -98,7 +96,6 @@ class Replay:
 
     async def _reserve(self, principal: Principal, wish: Wish, quote: Quote) -> None:
         """Ask the ledger at the time of the create. Raises Refused."""
-        model = self.policy.models.get(wish.model) or Model(slug="unknown")
         order = Order(
             id=wish.id,
             tenant=wish.tenant,
@@ -107,7 +104,7 @@ class Replay:
             price_version=quote.price_version,
             estimate=quote.estimate,
             hold=quote.hold,
-            slot_s=model.max_run_seconds,
+            slot_s=self._model(wish).max_run_seconds,
             stale_s=_NEVER_DUE_S,
         )
         keys = [Capacity(key.id, key.creates_per_minute, key.concurrent) for key in principal.tenant.account.keys]
@@ -125,11 +122,13 @@ class Replay:
             self._postings[name] = Postings(prefix, principal.scopes, principal.limits)
         return self._postings[name]
 
+    def _model(self, wish: Wish) -> Model:
+        return self.policy.models.get(wish.model) or Model(slug="unknown")
+
     async def _begin(self, wish: Wish) -> None:
         """Let a create run that never did."""
-        model = self.policy.models.get(wish.model) or Model(slug="unknown")
         await self.scratch.ledger.confirm(wish.id, f"prediction of {wish.id}", _NEVER_DUE_S)
-        end_us = wish.at_us + model.usual_run_seconds * MICROSECONDS
+        end_us = wish.at_us + self._model(wish).usual_run_seconds * MICROSECONDS
         heapq.heappush(self._ends, _End(end_us, wish.id, wish.estimate))
 
     async def _pass_time(self, until_us: int) -> None:

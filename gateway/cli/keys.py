@@ -141,7 +141,7 @@ def _working(policy: Policy, tenant: str, key: str, now: datetime) -> Principal:
     """Find the key to rotate: one that works. Raises CannotEdit."""
     for each in policy.keyring.values():
         if (each.tenant.id, each.key) == (tenant, key):
-            if each.revoked or (each.expires_us is not None and _EPOCH + each.expires_us * _MICROSECOND <= now):
+            if each.closed((now - _EPOCH) // _MICROSECOND):
                 raise CannotEdit(
                     f"key {key!r} opens nothing any more, so there is no overlap; make one with `keys new`"
                 )

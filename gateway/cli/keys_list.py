@@ -6,13 +6,13 @@ import json
 import os
 import sys
 import time
-from datetime import timedelta
 
 from gateway import settings
 from gateway.cli.check import load_or_explain
 from gateway.cli.stores import open_store
 from gateway.cli.tables import write_table
 from gateway.domain.instants import instant
+from gateway.domain.window import MICROSECONDS
 from gateway.ledger.embedded import StoreFailed
 from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.views import Views
@@ -20,7 +20,7 @@ from gateway.policy import Principal
 from gateway.settings import SettingInvalid
 
 #: When a key that expires is said to do so soon.
-SOON = timedelta(days=14)
+SOON_US = 14 * 86_400 * MICROSECONDS
 COLUMNS = ("tenant", "key", "status", "expires", "last_use")
 
 
@@ -66,11 +66,8 @@ def _row(key: Principal, now_us: int, used_us: int | None) -> dict[str, str | No
 
 
 def _status(key: Principal, now_us: int) -> str:
-    if key.revoked:
-        return "revoked"
-    if key.expires_us is None:
-        return "works"
-    left = timedelta(microseconds=key.expires_us - now_us)
-    if left <= timedelta(0):
-        return "expired"
-    return "expires soon" if left <= SOON else "works"
+    closed = key.closed(now_us)
+    if closed is not None:
+        return closed
+    soon = key.closed(now_us + SOON_US) is not None
+    return "expires soon" if soon else "works"

@@ -89,6 +89,12 @@ class Principal:
     expires_us: int | None
     revoked: bool
 
+    def closed(self, now_us: int) -> str | None:
+        """Say why the key opens nothing at a time (microseconds since the epoch); None where it works."""
+        if self.revoked:
+            return "revoked"
+        return "expired" if self.expires_us is not None and self.expires_us <= now_us else None
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -79,7 +79,7 @@ def _check_guards(tenant: Tenant, entry: Entry, policy: Policy, spot: Spot) -> N
 
 
 def _check_expiry(principal: Principal, now_us: int, spot: Spot) -> None:
-    if principal.expires_us is not None and principal.expires_us <= now_us and not principal.revoked:
+    if principal.expires_us is not None and principal.closed(now_us) == "expired":
         expired = datetime.fromtimestamp(principal.expires_us // MICROSECONDS, UTC).isoformat().replace("+00:00", "Z")
         spot.report(f"expired at {expired} and opens nothing; remove the key, or set a later time", "expires")
 

@@ -38,8 +38,9 @@ def authenticate(
     principal = keyring.get(hashlib.sha256(secret).digest())
     if principal is None:
         raise InvalidKey(_unknown(secret))
-    if principal.revoked or _expired(principal, now_us):
-        raise InvalidKey("revoked" if principal.revoked else "expired", principal)
+    closed = principal.closed(now_us)
+    if closed is not None:
+        raise InvalidKey(closed, principal)
     return principal
 
 
@@ -58,7 +59,3 @@ def _secrets(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[bytes]:
             yield value.strip()
         elif name == b"authorization":
             yield value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else b""
-
-
-def _expired(principal: Principal, now_us: int) -> bool:
-    return principal.expires_us is not None and now_us >= principal.expires_us
