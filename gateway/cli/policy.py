@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("schema", help="print the JSON Schema of policy files, for editors")
-    text = "what NEW changes about OLD, in words; exit 0 without a change, 1 with changes, 2 where it cannot be told"
+    text = "what NEW changes about OLD, in words; exit 0 without a change, 2 with changes, 1 where it cannot be told"
     add_diff_arguments(actions.add_parser("diff", help=text, description=text))
-    text = "recorded creates under NEW: which it would have refused or admitted; exit 0, 1 and 2 as diff"
+    text = "recorded creates under NEW: which it would have refused or admitted; exit codes as those of diff"
     add_replay_arguments(actions.add_parser("replay", help=text, description=text))
     text = "put the folder into force, whatever is; gateways with another folder admit nothing from then on"
     add_store_arguments(actions.add_parser("enact", help=text, description=text))

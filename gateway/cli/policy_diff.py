@@ -26,8 +26,8 @@ from gateway.policy.problems import Findings
 from gateway.policy.revisions import RevisionUnreadable, read_revision
 from gateway.settings import SettingInvalid, Settings, read_settings
 
-#: As diff(1) has it.
-SAME, DIFFERENT, TROUBLE = 0, 1, 2
+#: As `terraform plan -detailed-exitcode` has it: whatever fails unforeseen exits with 1, and is no difference.
+SAME, TROUBLE, DIFFERENT = 0, 1, 2
 _MOST_NAMES = 5
 
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def diff(flags: argparse.Namespace) -> int:
-    """Exit 0 where nothing changes, 1 where something does, 2 where that cannot be told, as diff(1) does."""
+    """Exit 0 where nothing changes, 2 where something does, 1 where that cannot be told."""
     try:
         settings = read_settings(flags, os.environ)
         old, new = (read_policy(text, settings.policies) for text in (flags.old, flags.new))

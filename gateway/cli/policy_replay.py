@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def replay(flags: argparse.Namespace) -> int:
-    """Exit 0 where every create would have come out as it did, 1 where one would not, 2 where it cannot be told."""
+    """Exit 0 where every create would have come out as it did, 2 where one would not, 1 where it cannot be told."""
     try:
         settings = read_settings(flags, os.environ)
         span_us = int(read_span(flags.since).total_seconds()) * MICROSECONDS

@@ -28,7 +28,7 @@ def new(tmp_path: Path) -> Path:
 
 def test_a_diff_tells_what_is_already_used_and_what_happens(gateway: Run, data_dir: Path, new: Path) -> None:
     status, out, err = gateway("policy", "diff", str(SHIPPED), str(new), "--data-dir", str(data_dir))
-    assert (status, err) == (1, "")
+    assert (status, err) == (2, "")
     assert out.splitlines() == [
         "limit acme/budget-rolling-24h: added: 0.04 USD in any 24h; 0.031 USD already used",
         "limit acme/count-day: 500 creates per day of Europe/Berlin → 400 creates per day of Europe/Berlin; "
@@ -49,18 +49,18 @@ def test_the_use_is_in_the_json_too(gateway: Run, data_dir: Path, new: Path) -> 
 
 def test_without_a_ledger_no_use_is_told(gateway: Run, new: Path, tmp_path: Path) -> None:
     status, out, err = gateway("policy", "diff", str(SHIPPED), str(new), "--data-dir", str(tmp_path / "none"))
-    assert (status, err, "already used" in out) == (1, "", False)
+    assert (status, err, "already used" in out) == (2, "", False)
 
 
-def test_no_change_exits_0_and_what_cannot_be_told_2(gateway: Run, new: Path, tmp_path: Path) -> None:
+def test_no_change_exits_0_and_what_cannot_be_told_1(gateway: Run, new: Path, tmp_path: Path) -> None:
     none = ("--data-dir", str(tmp_path / "none"))
     assert gateway("policy", "diff", str(SHIPPED), str(SHIPPED), *none) == (0, "no change\n", "")
     assert gateway("policy", "diff", str(SHIPPED), str(SHIPPED), "--json", *none) == (0, "[]\n", "")
     (new / "a.toml").write_text("[[tenant]]\n")
     status, out, err = gateway("policy", "diff", str(SHIPPED), str(new), *none)
-    assert (status, out, f"{new}/a.toml:1:1: tenant[0], field id: is missing" in err) == (2, "", True)
+    assert (status, out, f"{new}/a.toml:1:1: tenant[0], field id: is missing" in err) == (1, "", True)
     status, out, err = gateway("policy", "diff", "no-such-thing", str(SHIPPED), *none)
-    assert (status, out, "neither a folder nor a revision" in err) == (2, "", True)
+    assert (status, out, "neither a folder nor a revision" in err) == (1, "", True)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def repository(new: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_revisions_are_compared_as_folders_are(gateway: Run, repository: Path, words: tuple[str, str]) -> None:
     status, out, err = gateway("policy", "diff", *words, "--policies", "policy/live", "--data-dir", "none")
-    assert (status, err) == (1, "")
+    assert (status, err) == (2, "")
     assert out == "limit acme/daily: 0.02 USD per day of Europe/Berlin → 0.03 USD per day of Europe/Berlin\n"
 
 
@@ -102,11 +102,11 @@ def test_a_broken_revision_names_its_files(gateway: Run, repository: Path) -> No
         ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qam", "three"], check=True
     )
     status, _, err = gateway("policy", "diff", "HEAD~1", "HEAD", "--policies", "policy/live", "--data-dir", "none")
-    assert status == 2
+    assert status == 1
     assert err.startswith("HEAD:policy/live/tenants/acme.toml:1:1: tenant[0], field id: is missing")
 
 
 def test_what_looks_like_an_option_is_no_revision(gateway: Run, repository: Path) -> None:
     status, _, err = gateway("policy", "diff", "--policies", "policy/live", "--", "--output=x", "HEAD")
-    assert (status, "neither a folder nor a revision" in err) == (2, True)
+    assert (status, "neither a folder nor a revision" in err) == (1, True)
     assert not (repository / "x").exists()
