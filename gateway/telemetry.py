@@ -55,6 +55,9 @@ class Telemetry:
         self.webhook_deliveries = counter(
             "gateway_webhook_deliveries", "Tries to deliver a tenant's webhook", "tenant", "result"
         )
+        self.alert_deliveries = counter(
+            "gateway_alert_deliveries", "Tries to deliver an alert to an address of the policy", "scope", "result"
+        )
         self.policy_info = Gauge(
             "gateway_policy_info",
             "1 for the policy in force, 0 for an earlier one",

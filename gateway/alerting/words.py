@@ -1,5 +1,6 @@
 """An alert in words: the facts that its log line and its webhook carry."""
 
+import json
 from decimal import Decimal
 
 from gateway.domain.instants import instant
@@ -26,6 +27,12 @@ def facts(alert: Alert) -> dict[str, str | int | None]:
         "reached_at": instant(alert.at_us),
         "resets_at": None if alert.stop_us == FOREVER_US else instant(alert.stop_us),
     }
+
+
+def event(alert: Alert) -> bytes:
+    """Write the body of its webhook, in the form that Standard Webhooks recommends."""
+    told = {"type": "limit.threshold_reached", "timestamp": instant(alert.at_us), "data": facts(alert)}
+    return json.dumps(told).encode()
 
 
 def sentence(alert: Alert) -> str:

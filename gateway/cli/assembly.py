@@ -23,7 +23,7 @@ from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import Store
 from gateway.ledger.upkeep import Upkeep
 from gateway.ledger.views import Views
-from gateway.policy import Account, Policy, read_secret
+from gateway.policy import Account, AlertAddress, Policy, read_address, read_secret
 from gateway.server.app import GatewayApp
 from gateway.server.in_force import AppInForce
 from gateway.server.owners import Owners
@@ -89,6 +89,7 @@ class Assembly:
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, tuple[AccountParts, Policy]] = {}
         self._secrets: dict[tuple[str, str], str] = {}
+        self._alert_urls: dict[AlertAddress, str] = {}
         self._actors: list[Reconciler | Teller | Upkeep | Courier] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
@@ -98,6 +99,7 @@ class Assembly:
         `numbers` are those under which the store has it in force, by account; they may become known later.
         """
         accounts = {account.id: self._account(account) for account in policy.accounts.values()}
+        self._find_addresses(policy)
         ledgers = {id_: parts.ledger for id_, parts in accounts.items()}
         admission = Admission(ledgers, self._telemetry, new_id, self.recorder.keep, numbers)
         # An account that is no longer in the policy has its last predictions settled by what was known of it.
@@ -161,10 +163,19 @@ class Assembly:
             task.add_done_callback(self._rounds.discard)
 
     def _teller(self, account: str, policy: Policy) -> Teller:
-        return Teller(Alerts(self._store, self._scripts, account), policy.limits(account))
+        def addresses(scope: str) -> dict[str, str]:
+            found = policy.alert_addresses(account, scope)
+            return {self._alert_urls[each]: each.scope for each in reversed(found)}
+
+        alerts = Alerts(self._store, self._scripts, account)
+        return Teller(alerts, self._outbox(account), policy.limits(account), addresses)
+
+    def _find_addresses(self, policy: Policy) -> None:
+        """Read where alerts go. Raises SecretMissing."""
+        self._alert_urls |= {each: read_address(each, self._environ) for each in policy.all_alert_addresses}
 
     def _courier(self, parts: AccountParts) -> Courier:
-        outbox, ways = self._outbox(parts.ledger.account), (parts.upstream, self._tenants_client)
+        outbox, ways = self._outbox(parts.ledger.account), (parts.upstream, self._tenants_client, self._client)
         return Courier(outbox, parts.views, *ways, self._signer, self._telemetry)
 
     def _outbox(self, account: str) -> Outbox:

@@ -23,7 +23,7 @@ from gateway.cli.hangup import on_hangup
 from gateway.cli.logs import log_to_stderr
 from gateway.cli.processes import ChildFailed, Workers, start_sandbox
 from gateway.cli.secret import find_secret
-from gateway.cli.watch import PolicyWatch, check_secrets
+from gateway.cli.watch import PolicyWatch, check_addresses, check_secrets
 from gateway.cli.worker import DemoKey, WorkerConfig, read_policy
 from gateway.ledger.durability import durability_problems
 from gateway.ledger.embedded import EmbeddedStore, StoreFailed, find_server
@@ -81,6 +81,7 @@ async def _serve(settings: Settings) -> None:
     policy = load()
     if not settings.sandbox:
         check_secrets(policy)
+    check_addresses(policy)
     async with AsyncExitStack() as stack:
         listener, metrics_listener = _bind(settings.listen), _bind(settings.metrics_listen)
         stack.callback(listener.close)

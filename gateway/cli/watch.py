@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.cli.following import pause
 from gateway.ledger.enactment import Enactment, InForce
 from gateway.ledger.store import LedgerUnavailable
-from gateway.policy import FolderWatch, Policy, PolicyInvalid, SecretMissing, read_secret
+from gateway.policy import FolderWatch, Policy, PolicyInvalid, SecretMissing, read_address, read_secret
 
 log = logging.getLogger("gateway.policy")
 
@@ -88,6 +88,7 @@ class PolicyWatch:
                 raise found
             if self._secrets_needed:
                 check_secrets(found)
+            check_addresses(found)
         except (PolicyInvalid, SecretMissing) as error:
             self.problem = str(error)
             self.reloads["invalid"] += 1
@@ -124,3 +125,9 @@ def check_secrets(policy: Policy) -> None:
     for account in policy.accounts.values():
         for key in account.keys:
             read_secret(key, os.environ)
+
+
+def check_addresses(policy: Policy) -> None:
+    """See that alerts have somewhere to go, where they are to. Raises SecretMissing."""
+    for address in policy.all_alert_addresses:
+        read_address(address, os.environ)

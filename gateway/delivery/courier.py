@@ -1,7 +1,7 @@
-"""The courier: brings webhooks to tenants until they have them, or a day has passed.
+"""The courier: brings webhooks to tenants, and alerts to operators, until they have them, or a day has passed.
 
 Every worker runs one for each account. They share the work by claims: what one has taken is taken by another if it is
-not heard of again, so that nothing is lost with a worker, and a tenant may get a webhook twice, under the same id.
+not heard of again, so that nothing is lost with a worker, and a webhook may come twice, under the same id.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ class Hopeless(Exception):
 
 
 class Courier:
-    """Delivers what one account's tenants are to be told, until it is stopped.
+    """Delivers what is in one account's outbox, until it is stopped.
 
-    `client` calls tenants' addresses, and so the public internet only.
+    `tenants` calls addresses that tenants write, and so the public internet only; `operators` those of the policy.
     """
 
     def __init__(
@@ -50,14 +50,16 @@ class Courier:
         outbox: Outbox,
         views: Views,
         upstream: Eachlabs,
-        client: Upstream,
+        tenants: Upstream,
+        operators: Upstream,
         signer: Signer,
         telemetry: Telemetry,
     ) -> None:
         self._outbox = outbox
         self._views = views
         self._upstream = upstream
-        self._client = client
+        self._tenants = tenants
+        self._operators = operators
         self._signer = signer
         self._telemetry = telemetry
         self._open = 0
@@ -101,16 +103,16 @@ class Courier:
             except Hopeless as error:
                 await self._give_up(delivery, str(error))
             else:
-                if await self._outbox.delivered(delivery.reservation):
+                if await self._outbox.delivered(delivery.id):
                     self._count(delivery, "delivered")
         except LedgerUnavailable as error:
             log.warning("the ledger does not answer: %s", error)
         except Exception:
-            log.exception("the webhook of %s failed; it is tried again", delivery.reservation)
+            log.exception("the webhook of %s failed; it is tried again", delivery.id)
 
     async def _own_body(self, delivery: Delivery) -> bytes:
         """Write the body that upstream would have sent: its own webhook did not come."""
-        found = await self._views.reservation(delivery.reservation)
+        found = await self._views.reservation(delivery.id)
         if found is None or found.prediction is None:
             raise Hopeless("nothing is kept of the prediction")
         try:
@@ -122,7 +124,7 @@ class Courier:
             raise Failed("upstream does not say how the prediction ended")
         if len(body) > MOST_BODY_BYTES:
             raise Hopeless(f"its body is longer than {MOST_BODY_BYTES} bytes")
-        standing = await self._outbox.notice(delivery.reservation, found.prediction, body)
+        standing = await self._outbox.notice(delivery.id, found.prediction, body)
         if standing is None:
             raise Hopeless("it is not to be told any more")
         return standing
@@ -130,13 +132,13 @@ class Courier:
     async def _post(self, delivery: Delivery, body: bytes) -> None:
         """Send it once. Any 2xx is a receipt; the answer's body is not read. Raises Failed or Hopeless."""
         at_s = delivery.taken_us // MICROSECONDS
-        headers = self._signer.headers(delivery.tenant, delivery.reservation, at_s, body)
+        headers = self._signer.headers(delivery.purpose, delivery.id, at_s, body)
         headers.append((b"content-type", b"application/json"))
         if delivery.webhook.secret:
             headers.append((b"x-webhook-secret", delivery.webhook.secret.encode()))
         request = Outgoing("POST", delivery.webhook.url, headers, body, ANSWER_SECONDS)
         try:
-            async with self._client.stream(request) as answer:
+            async with self._way_to(delivery).stream(request) as answer:
                 status = answer.status
         except (NotSent, OutcomeUnknown) as error:
             raise Failed(str(error)) from error
@@ -150,14 +152,21 @@ class Courier:
         age_s = (delivery.taken_us - delivery.since_us) / MICROSECONDS
         if age_s + pause_s > GIVE_UP_SECONDS:
             await self._give_up(delivery, why)
-        elif await self._outbox.failed(delivery.reservation, why, pause_s):
-            log.info("the webhook of %s: %s; again in %d s", delivery.reservation, why, pause_s)
+        elif await self._outbox.failed(delivery.id, why, pause_s):
+            log.info("the webhook of %s: %s; again in %d s", delivery.id, why, pause_s)
             self._count(delivery, "failed")
 
     async def _give_up(self, delivery: Delivery, why: str) -> None:
-        if await self._outbox.give_up(delivery.reservation, why):
-            log.error("the webhook of %s is given up after try %d: %s", delivery.reservation, delivery.tries, why)
+        if await self._outbox.give_up(delivery.id, why):
+            log.error("the webhook of %s is given up after try %d: %s", delivery.id, delivery.tries, why)
             self._count(delivery, "dead")
 
+    def _way_to(self, delivery: Delivery) -> Upstream:
+        """Choose by who wrote the address: an alert's stands in the policy."""
+        return self._operators if delivery.is_alert else self._tenants
+
     def _count(self, delivery: Delivery, result: str) -> None:
-        self._telemetry.webhook_deliveries.labels(delivery.tenant, result).inc()
+        if delivery.is_alert:
+            self._telemetry.alert_deliveries.labels(delivery.scope, result).inc()
+        else:
+            self._telemetry.webhook_deliveries.labels(delivery.scope.removeprefix("tenant/"), result).inc()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.domain.limit import tenant_scope
 from gateway.domain.money import MAX_UNITS
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
@@ -216,7 +217,7 @@ class Ledger:
             "stale_us": _us(order.stale_s),
             "late_us": _us(LATE_SECONDS),
             "idem": (f"{self.prefix}:i:{order.tenant}:{idem[0]}", idem[1]) if idem else None,
-            "webhook": (hook.url, hook.secret, f"{order.tenant} {hook.origin}") if hook else None,
+            "webhook": (hook.url, hook.secret, f"{tenant_scope(order.tenant)} {hook.origin}") if hook else None,
             "dry": order.dry,
         }
 

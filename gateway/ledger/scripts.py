@@ -26,6 +26,7 @@ VERBS = (
     "audit",
     "restore",
     "notice",
+    "put",
     "post",
     "posted",
     "repost",

@@ -4,14 +4,16 @@
 what stands alone, `linking` what refers to others; `policy` is the result.
 """
 
+from gateway.policy.alerts import read_address
 from gateway.policy.following import FolderWatch
 from gateway.policy.loading import load_policy, review_policy
-from gateway.policy.policy import Account, Policy, Principal, Tenant, UpstreamKey, with_key
+from gateway.policy.policy import Account, AlertAddress, Policy, Principal, Tenant, UpstreamKey, with_key
 from gateway.policy.problems import PolicyInvalid, Problem
 from gateway.policy.upstream_secret import SecretMissing, read_secret
 
 __all__ = [
     "Account",
+    "AlertAddress",
     "FolderWatch",
     "Policy",
     "PolicyInvalid",
@@ -21,6 +23,7 @@ __all__ = [
     "Tenant",
     "UpstreamKey",
     "load_policy",
+    "read_address",
     "read_secret",
     "review_policy",
     "with_key",

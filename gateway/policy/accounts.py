@@ -5,13 +5,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from gateway.domain.limit import account_scope
+from gateway.policy.alerts import compile_alerts
 from gateway.policy.documents import AccountDocument, UpstreamKeyDocument
 from gateway.policy.limits import compile_limits
 from gateway.policy.policy import Account, UpstreamKey
 from gateway.policy.problems import Spot
-from gateway.policy.rules import check_id, read_money
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+from gateway.policy.rules import check_id, is_variable, read_money
 
 
 def compile_account(document: AccountDocument, spot: Spot) -> Account:
@@ -29,6 +28,7 @@ def compile_account(document: AccountDocument, spot: Spot) -> Account:
         limits=compile_limits(
             document.limit, document.grant, account_scope(document.id), ZoneInfo("UTC"), spot, document.mode
         ),
+        alerts=compile_alerts(document.alert, account_scope(document.id), spot),
     )
 
 
@@ -79,6 +79,6 @@ def _keys(document: AccountDocument, account: Spot) -> tuple[UpstreamKey, ...]:
 def _check_secret(key: UpstreamKeyDocument, spot: Spot) -> None:
     if bool(key.secret_env) == bool(key.secret_file):
         spot.report("needs secret_env or secret_file, one of them", of=("secret_env", "secret_file"))
-    if key.secret_env and not _VARIABLE.fullmatch(key.secret_env):
+    if key.secret_env and not is_variable(key.secret_env):
         # Perhaps the secret itself was pasted: it is not repeated in a message that ends in a log.
         spot.report("is not the name of an environment variable; never write the secret itself here", "secret_env")

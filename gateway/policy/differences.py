@@ -10,11 +10,11 @@ from gateway.domain.instants import instant
 from gateway.domain.limit import Guard, Limit, Mode, tenant_scope
 from gateway.domain.money import format_usd
 from gateway.policy.limit_words import grant_words, limit_name, limit_words
-from gateway.policy.policy import Account, Policy, Principal, Tenant
+from gateway.policy.policy import Account, AlertAddress, Policy, Principal, Tenant
 from gateway.pricing import Model
 
 T = TypeVar("T")
-_TOLD_APART = frozenset(("id", "keys", "limits", "unpriced"))
+_TOLD_APART = frozenset(("id", "keys", "limits", "unpriced", "alerts"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ def _account_changes(old: Account, new: Account) -> Iterator[str]:
     yield from _arrow(
         "unpriced", *("deny" if each is None else f"{format_usd(each)} USD" for each in (old.unpriced, new.unpriced))
     )
+    yield from _arrow("alerts go to", *(_addresses(each.alerts) for each in (old, new)))
     before, after = ({key.id: key for key in account.keys} for account in (old, new))
     for id_ in sorted({*before, *after}):
         if id_ not in after:
@@ -84,11 +85,16 @@ def _tenant_changes(old: Tenant, new: Tenant, before: Policy, after: Policy) -> 
     yield from _arrow("account", old.account.id, new.account.id)
     yield from _arrow("parents", " → ".join(old.chain[1:]) or "none", " → ".join(new.chain[1:]) or "none")
     yield from _arrow("weight", old.weight, new.weight)
+    yield from _arrow("alerts go to", *(_addresses(each.alerts) for each in (old, new)))
     lost, gained = _usable(before, old), _usable(after, new)
     for text, models in (("may no longer use", lost - gained), ("may now use", gained - lost)):
         if models:
             yield f"{text} {', '.join(sorted(models))}"
     yield from _guard_changes(old.guards, new.guards)
+
+
+def _addresses(alerts: Iterable[AlertAddress]) -> str:
+    return ", ".join(map(str, alerts)) or "none"
 
 
 def _usable(policy: Policy, tenant: Tenant) -> set[str]:

@@ -111,6 +111,13 @@ class GrantDocument(Document, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="why; the tenant sees it, and the journal keeps it")]
 
 
+class AlertDocument(Document, frozen=True, kw_only=True):
+    """Where alerts of limits are sent, as webhooks that the gateway signs."""
+
+    url: Annotated[str | None, Meta(description="address that takes them, http or https, private ones too")] = None
+    url_env: Annotated[str | None, Meta(description="environment variable that holds the address")] = None
+
+
 class GuardDocument(Document, frozen=True, kw_only=True):
     """A bound on one input parameter, or on a derived quantity."""
 
@@ -145,6 +152,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     key: tuple[UpstreamKeyDocument, ...] = ()
     limit: tuple[AnyLimitDocument, ...] = ()
     grant: tuple[GrantDocument, ...] = ()
+    alert: tuple[AlertDocument, ...] = ()
 
 
 class TenantKeyDocument(Document, frozen=True, kw_only=True):
@@ -170,5 +178,6 @@ class TenantDocument(Document, frozen=True, kw_only=True):
     mode: Shadow = Mode.ENFORCE
     limit: tuple[AnyLimitDocument, ...] = ()
     grant: tuple[GrantDocument, ...] = ()
+    alert: tuple[AlertDocument, ...] = ()
     guard: tuple[GuardDocument, ...] = ()
     key: tuple[TenantKeyDocument, ...] = ()

@@ -108,6 +108,7 @@ class Family:
             chain=chain,
             weight=steps[0].document.weight,
             guards=tuple(guard for step in steps for guard in step.guards),
+            alerts=tuple(alert for step in steps for alert in step.alerts),
             allow=_lists(steps, Mode.ENFORCE),
             watched=_lists(steps, Mode.SHADOW),
             limits=tuple(limit for step in steps for limit in step.limits) + account.limits,

@@ -24,6 +24,18 @@ class UpstreamKey:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertAddress:
+    """Where alerts of a scope, and of those below it, are sent: a URL, or the variable that holds it."""
+
+    scope: str
+    url: str | None
+    url_env: str | None
+
+    def __str__(self) -> str:
+        return f"${self.url_env}" if self.url is None else self.url.partition("?")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An upstream account.
 
@@ -41,6 +53,7 @@ class Account:
     create_timeout_seconds: float = field(default=30, kw_only=True)
     keys: tuple[UpstreamKey, ...]
     limits: tuple[Limit, ...]
+    alerts: tuple[AlertAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class Tenant:
 
     `chain` is its own id, its parent's and so on up; `guards` are those of the whole chain; `allow` has one list of
     globs for each tenant of the chain that has one, `watched` one for each that has one and is a shadow; `limits` are
-    its own, its parents' and the account's, in that order.
+    its own, its parents' and the account's, in that order; `alerts` its own and its parents'.
     """
 
     id: str
@@ -60,6 +73,7 @@ class Tenant:
     allow: tuple[tuple[str, ...], ...]
     limits: tuple[Limit, ...]
     watched: tuple[tuple[str, ...], ...] = ()
+    alerts: tuple[AlertAddress, ...] = ()
 
     def allows(self, model: str) -> bool:
         """Tell whether every list of the chain has a glob for the model; without lists every model is allowed."""
@@ -108,6 +122,18 @@ class Policy:
     tenants: Mapping[str, Tenant]
     models: Mapping[str, Model]
     keyring: Mapping[bytes, Principal]
+
+    @property
+    def all_alert_addresses(self) -> tuple[AlertAddress, ...]:
+        """Every address to which alerts may go; a tenant repeats those of its parents."""
+        tenants = (alert for tenant in self.tenants.values() for alert in tenant.alerts)
+        return (*(alert for account in self.accounts.values() for alert in account.alerts), *tenants)
+
+    def alert_addresses(self, account: str, scope: str) -> tuple[AlertAddress, ...]:
+        """Give where the alerts of a scope go: to its tenant's, that one's parents' and the account's addresses."""
+        owner = self.accounts[account]
+        tenant = self.tenants.get(scope.split("/")[1]) if scope != account_scope(account) else None
+        return (*(tenant.alerts if tenant else ()), *owner.alerts)
 
     def limits(self, account: str) -> tuple[Limit, ...]:
         """Give every limit that is counted in an account's ledger, once, though tenants share those of parents."""

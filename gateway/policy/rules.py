@@ -9,6 +9,7 @@ from gateway.domain.money import MoneyError, parse_usd
 from gateway.policy.problems import Spot, suggestion
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -24,6 +25,11 @@ def check_id(text: str, spot: Spot) -> None:
             f"{text!r} is not an id; use at most 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
             "id",
         )
+
+
+def is_variable(text: str) -> bool:
+    """Tell whether a text may name an environment variable."""
+    return bool(_VARIABLE.fullmatch(text))
 
 
 def check_finite(value: object, field: str, spot: Spot) -> None:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from gateway.domain.limit import Guard, Limit, Mode, key_scope, tenant_scope
+from gateway.policy.alerts import compile_alerts
 from gateway.policy.documents import TenantDocument, TenantKeyDocument
 from gateway.policy.keys import digest
 from gateway.policy.limits import compile_guards, compile_limits
+from gateway.policy.policy import AlertAddress
 from gateway.policy.problems import Spot
 from gateway.policy.rules import check_id, read_instant, read_zone
 
@@ -33,6 +35,7 @@ class OwnTenant:
     limits: tuple[Limit, ...]
     guards: tuple[Guard, ...]
     keys: tuple[OwnKey, ...]
+    alerts: tuple[AlertAddress, ...]
     spot: Spot
 
 
@@ -47,6 +50,7 @@ def compile_tenant(document: TenantDocument, spot: Spot) -> OwnTenant:
         limits=compile_limits(document.limit, document.grant, scope, zone, spot, document.mode),
         guards=compile_guards(document.guard, scope, spot, document.mode),
         keys=_keys(document, zone, spot),
+        alerts=compile_alerts(document.alert, scope, spot),
         spot=spot,
     )
 

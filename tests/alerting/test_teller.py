@@ -14,13 +14,14 @@ from gateway.domain.limit import Limit
 from gateway.domain.reservation import How
 from gateway.domain.window import WindowName
 from gateway.ledger.alerts import Alerts
+from gateway.ledger.outbox import Outbox
 from gateway.ledger.store import connect
 
 
 async def tell(bench: Bench, *limits: Limit, tellers: int = 1) -> None:
     """Let tellers do one round each, at once."""
     alerts = Alerts(bench.store, SCRIPTS, bench.account)
-    await asyncio.gather(*(Teller(alerts, limits)._round() for _ in range(tellers)))
+    await asyncio.gather(*(Teller(alerts, bench.outbox, limits, lambda _: {})._round() for _ in range(tellers)))
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ async def test_a_store_that_is_away_does_not_end_a_teller(
 ) -> None:
     monkeypatch.setattr("gateway.alerting.teller.PAUSE_SECONDS", 0)
     store = connect(f"unix://{tmp_path}/nothing")
-    teller = Teller(Alerts(store, SCRIPTS, "up"), [])
+    teller = Teller(Alerts(store, SCRIPTS, "up"), Outbox(store, SCRIPTS, "up"), [], lambda _: {})
     task = asyncio.ensure_future(teller.run())
     while caplog.text.count("the ledger does not answer") < 2:
         done, _ = await asyncio.wait((task,), timeout=0.01)

@@ -84,12 +84,16 @@ class Post:
         labels = {"tenant": "t", "result": result}
         return self.world.registry.get_sample_value("gateway_webhook_deliveries_total", labels) or 0
 
+    def alerts_counted(self, scope: str, result: str) -> float:
+        labels = {"scope": scope, "result": result}
+        return self.world.registry.get_sample_value("gateway_alert_deliveries_total", labels) or 0
+
 
 @pytest.fixture
 async def post(start: Start, endpoint: Endpoint) -> AsyncIterator[Post]:
     world = await start(public_url="http://127.0.0.1:1", webhook_retry_seconds=0)
     client = HttpxUpstream(PublicTransport([f"127.0.0.1:{endpoint.port}"]))
     bench = world.bench
-    ways = world.upstream, client, Signer(SECRET), world.telemetry
+    ways = world.upstream, client, world.client, Signer(SECRET), world.telemetry
     yield Post(world, Courier(bench.outbox, bench.views, *ways))
     await client.aclose()

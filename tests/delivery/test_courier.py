@@ -51,7 +51,7 @@ async def test_a_tenant_gets_upstreams_body_unchanged_with_its_own_secret_and_a_
     assert head["webhook-id"] == reservation
     at_s = int(head["webhook-timestamp"])
     assert at_s == await post.world.bench.now() // 1_000_000
-    (secret,) = Signer(SECRET).secrets_of("t")
+    (secret,) = Signer(SECRET).secrets_of("webhooks of tenant/t")
     moment = datetime.fromtimestamp(at_s, UTC)
     assert head["webhook-signature"] == Verifier(secret).sign(reservation, moment, body.decode())
     key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -112,7 +112,7 @@ async def test_what_is_no_receipt_is_tried_again_and_no_redirect_is_followed(
     endpoint.statuses = [status]
     await post.round()
     (waiting,) = await post.world.bench.outbox.listed(10)
-    assert (waiting.reservation, waiting.tries, waiting.said) == (reservation, 1, f"answered {status}")
+    assert (waiting.id, waiting.tries, waiting.said) == (reservation, 1, f"answered {status}")
     assert await post.round() == 0
     await post.world.advance(5)
     await post.round()
@@ -152,7 +152,7 @@ async def test_after_a_day_of_failures_it_is_given_up_and_by_then_was_tried_ofte
     assert max(pauses) == 3600
     assert 86_400 - 3600 < (last - begun) // 1_000_000 <= 86_400
     (dead,) = await bench.outbox.listed(10, dead=True)
-    assert (dead.reservation, dead.said, dead.tries) == (reservation, "answered 503", len(endpoint.got))
+    assert (dead.id, dead.said, dead.tries) == (reservation, "answered 503", len(endpoint.got))
     assert (post.counted("dead"), post.counted("failed")) == (1, len(pauses) - 1)
 
 

@@ -28,8 +28,9 @@ class Policies:
             "concurrent": concurrent,
             "creates_per_minute": per_minute,
         }
-        limits = fields.pop("limits", ())
+        limits, alerts = fields.pop("limits", ()), fields.pop("alerts", ())
         self._texts += [_table("account", id=id, **fields), _table("account.key", **key)]
+        self._texts += [_table("account.alert", url=url) for url in alerts]
         self._texts += [_table("account.limit", **limit) for limit in limits]
 
     def tenant(self, id: str, *limits: dict[str, Any], **fields: Any) -> None:

@@ -27,7 +27,7 @@ async def settled(bench: Bench, webhook: Webhook = HOOK, tenant: str = "t", body
 
 
 async def taken(bench: Bench, most: int = 64) -> list[str]:
-    return [each.reservation for each in await bench.outbox.take(most, LEASE)]
+    return [each.id for each in await bench.outbox.take(most, LEASE)]
 
 
 async def traces(bench: Bench, word: str) -> list[str]:
@@ -51,7 +51,7 @@ async def test_a_refusal_keeps_no_webhook(bench: Bench) -> None:
 async def test_the_settlement_puts_it_into_the_outbox_in_the_same_step(bench: Bench) -> None:
     id_ = await settled(bench)
     assert await bench.outbox.take(10, LEASE) == [
-        Delivery(id_, "t", HOOK, b"{}", 1, await bench.now(), await bench.now(), "")
+        Delivery(id_, "tenant/t", HOOK, b"{}", 1, await bench.now(), await bench.now(), "")
     ]
 
 
@@ -64,7 +64,7 @@ async def test_without_a_body_it_waits_a_while_for_upstreams_own(bench: Bench) -
     await bench.outbox.notice(held.id, held.prediction or "", b"own")
     assert not await bench.outbox.waits(held.id)
     (found,) = await bench.outbox.take(10, LEASE)
-    assert (found.reservation, found.body) == (held.id, b"own")
+    assert (found.id, found.body) == (held.id, b"own")
 
 
 async def test_without_a_body_it_is_due_when_upstreams_own_does_not_come(bench: Bench) -> None:
@@ -72,7 +72,7 @@ async def test_without_a_body_it_is_due_when_upstreams_own_does_not_come(bench: 
     await bench.ledger.settle(held.id, 5, How.EXACT, "success")
     await bench.advance(OWN_BODY_SECONDS)
     (found,) = await bench.outbox.take(10, LEASE)
-    assert (found.reservation, found.body) == (held.id, None)
+    assert (found.id, found.body) == (held.id, None)
 
 
 async def test_the_first_body_stands_and_only_the_reservations_own_prediction_has_one(bench: Bench) -> None:
@@ -139,7 +139,7 @@ async def test_workers_at_the_same_time_take_each_webhook_once(bench: Bench) -> 
     ids = [await settled(bench, hook) for hook in hooks]
     outboxes = [Outbox(bench.store, SCRIPTS, "up") for _ in range(4)]
     batches = await asyncio.gather(*(outbox.take(7, LEASE) for outbox in outboxes * 3))
-    assert sorted(each.reservation for batch in batches for each in batch) == sorted(ids)
+    assert sorted(each.id for batch in batches for each in batch) == sorted(ids)
 
 
 async def test_a_slow_address_takes_few_seats_and_keeps_no_other_waiting(bench: Bench) -> None:
@@ -183,7 +183,7 @@ async def test_what_was_given_up_is_listed_and_can_be_delivered_again(bench: Ben
     await nothing_changes(bench, bench.outbox.give_up(id_, "again"))
     assert await bench.outbox.listed(10) == []
     (dead,) = await bench.outbox.listed(10, dead=True)
-    assert (dead.reservation, dead.tries, dead.said) == (id_, 1, "answered 410")
+    assert (dead.id, dead.tries, dead.said) == (id_, 1, "answered 410")
     assert (await bench.dump())[f"{{up}}:w:{id_}"][1] > 0  # it expires
     mail = await bench.views.mail(await bench.now())
     assert (mail.undelivered, mail.dead, mail.oldest_us) == (0, 1, None)

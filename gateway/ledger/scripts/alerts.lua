@@ -5,6 +5,7 @@
 --   some worker is to look over every limit: see watch).
 -- Reply: {'done', now, watch (1: it is the caller's turn to look), {id, packed}…}; a repeat claims what is left.
 local at = now()
+if #req.told > 0 then must_be_recorded() end
 for _, id in ipairs(req.told) do
   redis.call('ZREM', prefix .. ':tell', id)
   redis.call('HDEL', prefix .. ':untold', id)

@@ -1,8 +1,9 @@
--- The outbox: what tenants are to be told of the ends of their predictions. It holds no money and has no journal.
+-- The outbox: what tenants are to be told of the ends of their predictions, and operators of alerts. It holds no money
+-- and has no journal.
 --   :w:<id>        one webhook, from the reserve on: url, secret, lane; body (what is sent), since (when its prediction
---                  was settled), tries, said (why the last one failed)
+--                  was settled), tries, said (why the last one failed), alert (1: the operator's)
 --   :outbox        ids that are not delivered, by since
---   :lanes         lanes with something to deliver, by when to look at them; a lane is a tenant and an origin
+--   :lanes         lanes with something to deliver, by when to look at them; a lane is a scope and an origin
 --   :lane:<lane>   its ids by when each is due      :seats:<lane>   ids under delivery, by when that is given up
 --   :dead          ids that were given up, by when; :w:<id> is kept for a while, and can be delivered again
 local function webhook_key(id) return prefix .. ':w:' .. id end
