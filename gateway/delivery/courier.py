@@ -13,6 +13,7 @@ from gateway.ledger.outbox import Delivery, Outbox
 from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.views import Views
 from gateway.telemetry import Telemetry
+from gateway.upstream.answers import Phase, read_prediction
 from gateway.upstream.client import NotSent, OutcomeUnknown, Outgoing, Upstream
 from gateway.upstream.eachlabs import POLL_SECONDS, Eachlabs
 from gateway.upstream.webhooks import write_webhook
@@ -37,6 +38,10 @@ class Failed(Exception):
 
 class Hopeless(Exception):
     """Says why a webhook cannot be delivered at all."""
+
+
+class Untold(Exception):
+    """Says that nobody is to be told after all."""
 
 
 class Courier:
@@ -102,6 +107,8 @@ class Courier:
                 await self._failed(delivery, str(error))
             except Hopeless as error:
                 await self._give_up(delivery, str(error))
+            except Untold:
+                await self._outbox.delivered(delivery.reservation)
             else:
                 if await self._outbox.delivered(delivery.id):
                     self._count(delivery, "delivered")
@@ -119,14 +126,17 @@ class Courier:
             answer = await self._upstream.poll(found.prediction, found.upstream_key)
         except (NotSent, OutcomeUnknown) as error:
             raise Failed(f"upstream does not answer for the prediction: {error}") from error
-        body = write_webhook(found.prediction, answer.body) if answer.status == 200 else None
+        reading = read_prediction(answer.body) if answer.status == 200 else None
+        if reading and reading.phase is Phase.CANCELLED:  # after its cost had been assumed
+            raise Untold
+        body = write_webhook(found.prediction, answer.body) if reading else None
         if body is None:
             raise Failed("upstream does not say how the prediction ended")
         if len(body) > MOST_BODY_BYTES:
             raise Hopeless(f"its body is longer than {MOST_BODY_BYTES} bytes")
         standing = await self._outbox.notice(delivery.id, found.prediction, body)
         if standing is None:
-            raise Hopeless("it is not to be told any more")
+            raise Untold
         return standing
 
     async def _post(self, delivery: Delivery, body: bytes) -> None:

@@ -181,6 +181,20 @@ async def test_an_end_that_upstream_does_not_tell_is_asked_for_again(post: Post,
     assert len(endpoint.got) == 1
 
 
+async def test_nobody_is_told_of_a_cancel_that_came_after_the_cost_was_assumed(
+    post: Post, endpoint: Endpoint
+) -> None:
+    world = post.world
+    reservation = await world.create(webhook=endpoint.webhook)
+    (prediction,) = await world.executions()
+    await world.settlement.assume(await world.record(reservation), "processing")
+    await world.upstream.cancel(prediction, b"", "main", [], "req")
+    await world.advance(15)
+    assert await post.round() == 1
+    assert (endpoint.got, await world.bench.outbox.listed(10)) == ([], [])
+    assert (post.counted("delivered"), post.counted("dead")) == (0, 0)
+
+
 async def test_what_a_dead_worker_had_taken_is_delivered_by_another_under_the_same_id(
     post: Post, endpoint: Endpoint
 ) -> None:
