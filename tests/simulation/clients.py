@@ -10,7 +10,7 @@ import msgspec
 from simulation.chaos import Chaos
 from simulation.policies import PRICES, SECRETS
 from simulation.violation import check
-from simulation.webhooks import tenants_address
+from simulation.webhooks import tenants_address, tenants_secret
 from simulation.workers import Worker
 
 #: What a client does next, with weights.
@@ -146,5 +146,6 @@ class Clients:
 
 def _body(model: str, idem: str = "", webhook_url: str = "") -> bytes:
     """Write a create; what has an Idempotency-Key has an input of its own, the rest is often alike."""
-    body = {"model": model, "input": {"prompt": f"a cat {idem}"}, "webhook_url": webhook_url}
+    hook = {"webhook_url": webhook_url, "webhook_secret": tenants_secret(webhook_url)}
+    body = {"model": model, "input": {"prompt": f"a cat {idem}"}, **hook}
     return msgspec.json.encode(body)

@@ -45,6 +45,11 @@ def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
     )
 
 
+def read_mail(redis: "Redis[bytes]") -> list[str]:
+    """Read whose webhooks are not delivered, or were given up."""
+    return [id_.decode() for name in ("outbox", "dead") for id_ in redis.zrange(f"{PREFIX}:{name}", 0, -1)]
+
+
 def _live(record: dict[bytes, bytes]) -> dict[str, str]:
     return {name.decode(): value.decode("latin-1") for name, value in record.items()}
 

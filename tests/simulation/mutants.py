@@ -92,6 +92,10 @@ MUTANTS = (
         "return true"),
     _of("a new rolling limit knows sums without buckets", "seed",
         "for i, name in ipairs(PARTS) do redis.call('HSET', key, part(name, bucket), parts[i]) end", ""),
+    _of("an end is not told", "settle", "put_into_outbox(req.id, at, here and at or at + req.wait_us, req.seats)", ""),
+    _of("a webhook is lost with its worker", "post", "redis.call('ZADD', lane_key(lane), at + req.lease_us, id)",
+        "redis.call('ZREM', lane_key(lane), id)"),
+    _of("a webhook that failed is forgotten", "posted", "if req.result == 'failed' then", "if false then"),
     _of("time runs backwards", "",
         "math.max(store_time(), tonumber(redis.call('GET', prefix .. ':clock') or '0'))", "store_time()"),
 )  # fmt: skip

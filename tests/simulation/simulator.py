@@ -19,7 +19,7 @@ from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
 from simulation.chaos import Chaos
 from simulation.clients import Clients
-from simulation.content import read_content
+from simulation.content import read_content, read_mail
 from simulation.invariants import check_bill, check_content, check_quiet
 from simulation.noise import Noise
 from simulation.policies import IN_DOUBT_HOURS, KEYS, PRICES, TIMES, Policies
@@ -27,7 +27,7 @@ from simulation.store import SCRIPTS, SimClient, SimServer
 from simulation.upstream import Run, SimUpstream, SimWire
 from simulation.violation import Violation, check
 from simulation.virtual_time import VirtualLoop, simulated_time
-from simulation.webhooks import PUBLIC_URL, Calls, Inbox, check_told, forge
+from simulation.webhooks import PUBLIC_URL, Calls, Inbox, check_owed, check_told, forge
 from simulation.workers import Worker, make_task
 
 #: Instants at which windows end: a month, a leap day, a year, and clocks that change.
@@ -203,6 +203,7 @@ class World:
             worker.kill()
         check_bill(ref, self.upstream.runs.values(), self._owner_of)
         check_told(self.inbox, self.clients.answered, self._must_be_told)
+        check_owed(read_mail(self.server.redis), ref, self.upstream.runs)
 
     def _must_be_told(self, prediction: str) -> bool:
         """Whether upstream stated this end while the ledger kept it; after a day away it may be given up."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import msgspec
 from gateway.upstream.client import NotSent, OutcomeUnknown, Outgoing
 from simulation.chaos import Chaos
 from simulation.invariants import check
+from simulation.reference import Reference
 
 if TYPE_CHECKING:
     from simulation.upstream import Run
@@ -100,6 +101,7 @@ class Inbox:
             return fault
         headers = dict(request.headers)
         execution = msgspec.json.decode(request.body)["exec_id"]
+        check("told", headers.get(b"x-webhook-secret") == tenants_secret(request.url).encode(), request.url, headers)
         self.told[request.url].append((headers[b"webhook-id"].decode(), execution))
         return 200
 
@@ -107,6 +109,11 @@ class Inbox:
 def tenants_address(tenant: str, idem: str) -> str:
     """Give the address at which a tenant waits for the end of a create: for every second one with a key."""
     return f"https://tenant.test/{tenant}/{idem}" if idem and int(idem.rpartition("-")[2]) % 2 else ""
+
+
+def tenants_secret(url: str) -> str:
+    """Give the secret that a tenant wants to see at an address."""
+    return f"secret of {url}"
 
 
 def check_told(inbox: Inbox, answered: Mapping[tuple[str, str], str], ended: Callable[[str], bool]) -> None:
@@ -118,3 +125,12 @@ def check_told(inbox: Inbox, answered: Mapping[tuple[str, str], str], ended: Cal
         check("told", all(execution == prediction for _, execution in told), prediction, "was told as", told)
         expected: Any = bool(told) or not tenants_address(tenant, idem) or not ended(prediction)
         check("told", expected, tenant, "was never told of", prediction, "at", tenants_address(tenant, idem))
+
+
+def check_owed(ids: Iterable[str], ref: Reference, runs: Mapping[str, "Run"]) -> None:
+    """Check that what is still to be told, or was given up, is an end of which upstream would tell."""
+    for id_ in ids:
+        held = ref.all[id_]
+        run = runs.get(held.prediction)
+        owed = held.state == "settled" and run is not None and not run.cancelled
+        check("told", owed, held, "is to be told of an end that it does not have:", run)
