@@ -108,7 +108,7 @@ class Courier:
             except Hopeless as error:
                 await self._give_up(delivery, str(error))
             except Untold:
-                await self._outbox.delivered(delivery.reservation)
+                await self._outbox.delivered(delivery.id)
             else:
                 if await self._outbox.delivered(delivery.id):
                     self._count(delivery, "delivered")
