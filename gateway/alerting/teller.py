@@ -6,7 +6,6 @@ Every worker runs one for each account. They share the work by claims, as the re
 died before it was told is claimed again, so that it is told at least once, and always under the same id.
 """
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -17,7 +16,7 @@ from gateway.domain.limit import Limit
 from gateway.domain.webhook import Webhook
 from gateway.ledger.alerts import Alert, Alerts
 from gateway.ledger.outbox import Outbox
-from gateway.ledger.store import LedgerUnavailable
+from gateway.ledger.rounds import Rounds
 
 log = logging.getLogger("gateway.teller")
 told = logging.getLogger("gateway.alerts")
@@ -25,7 +24,7 @@ told = logging.getLogger("gateway.alerts")
 PAUSE_SECONDS = 1.0
 
 
-class Teller:
+class Teller(Rounds):
     """Tells the alerts of one account until it is stopped.
 
     `limits` are all that the account's ledger counts; `addresses` gives the URLs to which the alerts of a scope go,
@@ -35,28 +34,14 @@ class Teller:
     def __init__(
         self, alerts: Alerts, outbox: Outbox, limits: Sequence[Limit], addresses: Callable[[str], Mapping[str, str]]
     ) -> None:
+        super().__init__(log, PAUSE_SECONDS)
         self._alerts = alerts
         self._outbox = outbox
         self._limits = limits
         self._addresses = addresses
-        self._stopping = False
 
-    def stop(self) -> None:
-        """Let the round that runs come to its end, and begin no other."""
-        self._stopping = True
-
-    async def run(self) -> None:
-        """Tell what there is until stopped; no failure of the store, nor a fault here, ends it."""
-        while not self._stopping:
-            try:
-                await self._round()
-            except LedgerUnavailable as error:
-                log.warning("the ledger does not answer: %s", error)
-            except Exception:
-                log.exception("an alert could not be told; the next round tries again")
-            await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _round(self) -> None:
+    async def round(self) -> bool:
+        """Tell all that there is to be told."""
         claimed = await self._alerts.claim()
         if claimed.watch:
             await self._alerts.watch(self._limits, claimed.now_us)
@@ -64,6 +49,7 @@ class Teller:
             for alert in claimed.alerts:
                 await self._tell(alert)
             claimed = await self._alerts.claim([alert.id for alert in claimed.alerts])
+        return False
 
     async def _tell(self, alert: Alert) -> None:
         for url, scope in self._addresses(alert.scope).items():

@@ -18,6 +18,7 @@ from gateway.ledger.alerts import Alerts
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outbox import Outbox
 from gateway.ledger.refused import RefusalLog
+from gateway.ledger.rounds import Rounds
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import Store
@@ -90,7 +91,7 @@ class Assembly:
         self._known: dict[str, tuple[AccountParts, Policy]] = {}
         self._secrets: dict[tuple[str, str], str] = {}
         self._alert_urls: dict[AlertAddress, str] = {}
-        self._actors: list[Reconciler | Teller | Upkeep | Courier] = []
+        self._actors: list[Rounds | Courier] = []
         self._rounds: set[asyncio.Task[None]] = set()
 
     def adopt(self, policy: Policy, numbers: Mapping[str, int] = MappingProxyType({})) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from gateway.domain.reservation import Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.rounds import Rounds
 from gateway.ledger.store import LedgerUnavailable
 from gateway.pricing import Model
 from gateway.settlement.inquest import Inquest
@@ -30,8 +31,8 @@ LONGEST_SECONDS = 8.0  # so that an end that nobody polls is settled within 10 s
 DOUBT_SECONDS = 60.0
 
 
-class Reconciler:
-    """Settles what is due in one account's ledger, until it is cancelled."""
+class Reconciler(Rounds):
+    """Looks at what is due in one account's ledger, acts, and looks again."""
 
     def __init__(
         self,
@@ -43,37 +44,20 @@ class Reconciler:
         looks: Looks,
         models: Mapping[str, Model],
     ) -> None:
+        super().__init__(log, PAUSE_SECONDS)
         self._ledger = ledger
         self._upstream = upstream
         self._settlement = settlement
         self._inquest = inquest
         self._lister = lister
         self._looks = looks
-        self._stopping = False
         self._models = models
 
-    def stop(self) -> None:
-        """Let the round that runs come to its end, and begin no other."""
-        self._stopping = True
-
-    async def run(self) -> None:
-        """Look, act, and look again until stopped; no failure of store or upstream, nor a fault here, ends it."""
-        while not self._stopping:
-            if await self._round() < MOST_AT_ONCE:
-                await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _round(self) -> int:
-        """Act on what is due; returns how much that was."""
-        try:
-            due = await self._ledger.claim(MOST_AT_ONCE, FIRST_SECONDS, LONGEST_SECONDS, DOUBT_SECONDS)
-            await self._act(due)
-        except LedgerUnavailable as error:
-            log.warning("the ledger does not answer: %s", error)
-        except Exception:
-            log.exception("a round of the reconciler failed; the next one tries again")
-        else:
-            return len(due)
-        return 0
+    async def round(self) -> bool:
+        """Act on what is due, as much as is taken at once."""
+        due = await self._ledger.claim(MOST_AT_ONCE, FIRST_SECONDS, LONGEST_SECONDS, DOUBT_SECONDS)
+        await self._act(due)
+        return len(due) == MOST_AT_ONCE
 
     async def _act(self, due: Sequence[Reservation]) -> None:
         """Do what each state asks for; one that fails is due again, and does not keep the others from theirs."""

@@ -21,7 +21,7 @@ from gateway.ledger.store import connect
 async def tell(bench: Bench, *limits: Limit, tellers: int = 1) -> None:
     """Let tellers do one round each, at once."""
     alerts = Alerts(bench.store, SCRIPTS, bench.account)
-    await asyncio.gather(*(Teller(alerts, bench.outbox, limits, lambda _: {})._round() for _ in range(tellers)))
+    await asyncio.gather(*(Teller(alerts, bench.outbox, limits, lambda _: {}).round() for _ in range(tellers)))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ async def tell(post: Post, *urls: str) -> None:
     scopes = ("tenant/t", "account/up")
     addresses = dict(zip(urls, scopes, strict=False))
     limits = [budget(100, id="daily", alert_at=SHARES)]
-    await Teller(Alerts(bench.store, SCRIPTS, "up"), bench.outbox, limits, lambda _: addresses)._round()
+    await Teller(Alerts(bench.store, SCRIPTS, "up"), bench.outbox, limits, lambda _: addresses).round()
 
 
 async def reach(post: Post, hold: int) -> None:

@@ -113,7 +113,7 @@ class World:
 
     async def look(self) -> None:
         """Do one round of the reconciler."""
-        await self.reconciler._round()
+        await self.reconciler.round()
 
     async def record(self, reservation: str) -> Reservation:
         return await self.bench.record(reservation)
