@@ -31,7 +31,7 @@ for _, c in ipairs(req.counters) do
   local seen = sums[4]
   local complete = seen and tonumber(seen) == number or not seen and last < c.start
   if more > 0 or seen then
-    if more > 0 then roll(c, sums) end
+    if more > 0 and c.width > 0 then roll(c, sums) end
     post_to(place(c, more > 0 and at or tonumber(r.admitted)), more, 0, 0)
     if complete then redis.call('HSET', c.key, 'x', number + 1) end
     if more > 0 and c.expire_s > 0 then redis.call('EXPIREAT', c.key, c.expire_s) end

@@ -11,13 +11,15 @@ local SECOND = 1000000
 local function part(name, bucket) return name .. ':' .. int(bucket) end
 local function bucket_at(counter, at) return math.floor(at / counter.width) * counter.width / SECOND end
 
--- Reads a counter: {charged, held, predictions, x, left = the fields of buckets that have left its window}.
+-- Reads a counter: {charged, held, predictions, x}, and of a rolling one `left`, the fields of buckets that have left.
 local function read_counter(counter)
   local v = redis.call('HMGET', counter.key, 'c', 'h', 'n', 'x', 't')
-  local sums = { tonumber(v[1] or '0'), tonumber(v[2] or '0'), tonumber(v[3] or '0'), v[4], left = {} }
-  if counter.width == 0 or not v[5] then return sums end
+  local sums = { tonumber(v[1] or '0'), tonumber(v[2] or '0'), tonumber(v[3] or '0'), v[4] }
+  if counter.width == 0 then return sums end
+  local left = {}
+  sums.left = left
+  if not v[5] then return sums end
   local first, width, from = counter.start / SECOND, counter.width / SECOND, tonumber(v[5])
-  local left = sums.left
   for bucket = from, math.min(first, from + (counter.stop - counter.start) / SECOND) - width, width do
     for _, name in ipairs(PARTS) do left[#left + 1] = part(name, bucket) end
   end
@@ -31,19 +33,15 @@ end
 
 -- Takes out of a rolling counter, as it was read, what has left its window.
 local function roll(counter, sums)
-  if counter.width == 0 then return end
   if #sums.left > 0 then redis.call('HDEL', counter.key, unpack(sums.left)) end
   redis.call('HSET', counter.key, 'c', sums[1], 'h', sums[2], 'n', sums[3], 't', counter.start / SECOND)
 end
 
--- Adds to a counter, and to the bucket of a rolling one (nil: it is of a calendar window).
-local function post(key, bucket, charged, held, predictions)
-  for i, change in ipairs({ charged, held, predictions }) do
-    if change ~= 0 then
-      redis.call('HINCRBY', key, PARTS[i], change)
-      if bucket then redis.call('HINCRBY', key, part(PARTS[i], bucket), change) end
-    end
-  end
+-- Adds to a part of a counter, and of the bucket of a rolling one (nil: it is of a calendar window).
+local function post(key, bucket, name, change)
+  if change == 0 then return end
+  redis.call('HINCRBY', key, name, change)
+  if bucket then redis.call('HINCRBY', key, part(name, bucket), change) end
 end
 
 -- Sets a counter: its sums, and for a rolling one its buckets (start → sums) from `from` on (else false).
@@ -72,12 +70,23 @@ end
 
 -- Adds to a place; what has left its window by now is no more.
 local function post_to(line, charged, held, predictions)
-  local key, bucket = string.match(line, '^(%S+) ?(%d*)$')
-  if bucket == '' then
-    post(key, nil, charged, held, predictions)
-  elseif is_counted(key, tonumber(bucket)) then
-    post(key, tonumber(bucket), charged, held, predictions)
+  local key, bucket = line, nil
+  if string.find(line, ' ', 1, true) then
+    key, bucket = string.match(line, '^(%S+) (%d+)$')
+    bucket = tonumber(bucket)
+    if not is_counted(key, bucket) then return end
   end
+  post(key, bucket, 'c', charged)
+  post(key, bucket, 'h', held)
+  post(key, bucket, 'n', predictions)
+end
+
+-- Counts a create in a counter as it was read; gives its place there.
+local function count_in(counter, sums, at, held)
+  if counter.width > 0 then roll(counter, sums) end
+  local line = place(counter, at)
+  post_to(line, 0, held, 1)
+  return line
 end
 
 -- How long until `enough` of some parts leaves a counter's window; 0 if it never does by itself.
@@ -97,7 +106,7 @@ end
 -- Adds the ids of those that are new to `raised`. Windows that roll have no end: a threshold is raised again at the
 -- earliest when the length of one has passed.
 local function raise_alerts(at, counter, check, used, held, raised)
-  for _, alert in ipairs(check[6] or {}) do
+  for _, alert in ipairs(check[6]) do
     local amount, share = unpack(alert)
     if used + held < amount then return end
     local mark = 'a|' .. share .. '|' .. int(amount)

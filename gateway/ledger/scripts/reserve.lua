@@ -68,6 +68,7 @@ end
 local rates = {} -- the clocks that this create moves: {key, new value, interval}
 local check = {}
 -- Whoever is admitted is not told when a rolling window has more room: that takes a look at all its buckets.
+local MONEY, NUMBER = { 'c', 'h' }, { 'n' } -- what of a counter leaves
 local function wait_of(counter, more, names)
   if more <= 0 and not req.dry and counter.width > 0 then return 0 end
   return leaves_in(counter, at, math.max(more, 1), names)
@@ -75,11 +76,11 @@ end
 function check.budget(amount, index)
   local charged, held = counted[index][1], counted[index][2]
   local over = charged + held + req.hold - amount
-  return over > 0, charged, held, 0, req.hold, wait_of(req.counters[index], over, { 'c', 'h' })
+  return over > 0, charged, held, 0, req.hold, wait_of(req.counters[index], over, MONEY)
 end
 function check.count(amount, index)
   local n = counted[index][3]
-  return n + 1 > amount, n, 0, 1, 0, wait_of(req.counters[index], n + 1 - amount, { 'n' })
+  return n + 1 > amount, n, 0, 1, 0, wait_of(req.counters[index], n + 1 - amount, NUMBER)
 end
 -- GCRA: the clock says when the bucket will be empty again; a create may run ahead of now by the burst.
 function check.rate(amount, clock, interval)
@@ -120,16 +121,14 @@ for scope, number in pairs(numbers) do
 end
 local counters = {}
 for i, counter in ipairs(req.counters) do
-  roll(counter, counted[i])
-  counters[i] = place(counter, at)
-  post_to(counters[i], 0, req.hold, 1)
+  counters[i] = count_in(counter, counted[i], at, req.hold)
   redis.call('HSET', counter.key, 'x', numbers[counter.scope][1] + 1)
   if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
 end
 local granted = {} -- what only a grant made room for
 for i, c in ipairs(req.checks) do
   if c[2] and c[7] > 0 and after[i][2] + after[i][3] > c[3] - c[7] then granted[#granted + 1] = c[8] end
-  raise_alerts(at, req.counters[c[4]], c, after[i][2], after[i][3], {})
+  if c[6][1] then raise_alerts(at, req.counters[c[4]], c, after[i][2], after[i][3], {}) end
 end
 local given = {}
 for i, rate in ipairs(rates) do
