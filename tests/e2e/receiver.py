@@ -31,7 +31,7 @@ class Receiver:
         async def came() -> list[Any]:
             return self.of(prediction)
 
-        return (await until(came, 30))[0]
+        return (await until(came, 60))[0]
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
