@@ -14,9 +14,9 @@ from gateway.admission.shadow import ShadowRefusal
 from gateway.domain.errors import Code
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.webhook import Webhook
-from gateway.ledger.decisions import Admitted, Answered, Busy, Capacity, Decision, Order, OverLimit, Use
-from gateway.ledger.ledger import SEND_SECONDS
+from gateway.ledger.decisions import Admitted, Answered, Busy, Capacity, Closed, Decision, Order, OverLimit, Use
 from gateway.ledger.postings import Postings, account_prefix
+from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.store import LedgerUnavailable
 from gateway.policy import Principal
 from gateway.pricing import Quote
@@ -127,12 +127,13 @@ class Admission:
             return True, []
         if isinstance(decision, OverLimit):
             return False, refusal(decision, quote.hold).extra.get("limits", [])
-        return False, [{"id": Code.UPSTREAM_BUSY.value, "scope": f"account/{principal.tenant.account.id}"}]
+        code = Code.LEDGER_UNAVAILABLE if isinstance(decision, Closed) else Code.UPSTREAM_BUSY
+        return False, [{"id": code.value, "scope": f"account/{principal.tenant.account.id}"}]
 
     async def usage(self, principal: Principal) -> list[dict[str, object]]:
         """Give the present use of every limit that the tenant may see. Raises LedgerUnavailable or PolicyBehind."""
         decision = await self._ask(principal, self._order(principal, _NOTHING, 0, 0, None, dry=True))
-        if not isinstance(decision, Admitted | OverLimit | Busy):
+        if not isinstance(decision, Admitted | OverLimit | Busy | Closed):
             return []
         return [usage_json(use, decision.at_us) for use in decision.uses if visible(use.limit)]
 

@@ -14,7 +14,7 @@ from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import LimitKind, Mode
 from gateway.domain.money import format_usd
 from gateway.domain.window import MICROSECONDS, in_words
-from gateway.ledger.decisions import Busy, Doubted, Mismatch, OverLimit, Pending, Use
+from gateway.ledger.decisions import Busy, Closed, Doubted, Mismatch, OverLimit, Pending, Use
 
 CODES = {
     LimitKind.BUDGET: Code.BUDGET_EXCEEDED,
@@ -26,7 +26,9 @@ _ORDER = list(CODES)
 
 
 def refusal(
-    decision: OverLimit | Busy | Mismatch | Pending | Doubted, hold: int, shadows: Sequence[ShadowRefusal] = ()
+    decision: OverLimit | Busy | Closed | Mismatch | Pending | Doubted,
+    hold: int,
+    shadows: Sequence[ShadowRefusal] = (),
 ) -> Refused:
     """Put a decision into words; `hold` is what the create asked for, in units of 1e-8 USD.
 
@@ -35,6 +37,8 @@ def refusal(
     match decision:
         case OverLimit():
             return _over_limit(decision, hold, shadows)
+        case Closed():
+            return ledger_unavailable("the account is closed until what a failover may have lost is found", seconds=5)
         case Busy():
             return busy(max(-(-decision.wait_us // MICROSECONDS), 1), rate_limit_fields(decision.uses))
         case Mismatch():
@@ -73,13 +77,13 @@ def in_doubt(reservation: str) -> Refused:
     )
 
 
-def ledger_unavailable(cause: str) -> Refused:
+def ledger_unavailable(cause: str, seconds: int = 1) -> Refused:
     """Say that the ledger cannot record it, so that nothing which could cost money is sent."""
     return Refused(
         Code.LEDGER_UNAVAILABLE,
         "the ledger cannot record this just now, so nothing that could cost money is sent; try again in a moment",
         details=cause,
-        headers={"Retry-After": "1"},
+        headers={"Retry-After": str(seconds)},
     )
 
 

@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 from gateway.admission.admission import Admission
@@ -17,11 +18,12 @@ from gateway.domain.secret import Secret
 from gateway.ledger.alerts import Alerts
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outbox import Outbox
+from gateway.ledger.postings import Postings
 from gateway.ledger.refused import RefusalLog
 from gateway.ledger.rounds import Rounds
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.sightings import Sightings
-from gateway.ledger.store import Store
+from gateway.ledger.store import LedgerUnavailable, Store
 from gateway.ledger.upkeep import Upkeep
 from gateway.ledger.views import Views
 from gateway.policy import Account, AlertAddress, Policy, read_address, read_secret
@@ -37,7 +39,9 @@ from gateway.settlement.listing import Lister
 from gateway.settlement.looks import Kept, Looks
 from gateway.settlement.proof import Proof
 from gateway.settlement.reconciler import Reconciler
+from gateway.settlement.recovery import Recovery
 from gateway.settlement.settlement import Settlement
+from gateway.settlement.unattributed import Unattributed
 from gateway.telemetry import Telemetry
 from gateway.upstream.client import Upstream
 from gateway.upstream.eachlabs import Eachlabs
@@ -131,6 +135,9 @@ class Assembly:
             task.cancel()
         if self._rounds:
             await asyncio.wait(self._rounds, timeout=ROUND_SECONDS)
+        for ledger in self._ledgers.values():
+            with suppress(LedgerUnavailable):
+                await ledger.leave()
 
     def _account(self, account: Account) -> AccountParts:
         ledger = self._ledgers.get(account.id)
@@ -156,8 +163,9 @@ class Assembly:
         self._actors = []
         for parts, policy in self._known.values():
             account = parts.ledger.account
-            self._actors += [self._reconciler(parts, policy), self._teller(account, policy)]
-            self._actors += [Upkeep(self._store, self._scripts, account), self._courier(parts)]
+            self._actors += [self._recovery(parts, policy), self._reconciler(parts, policy)]
+            self._actors += [self._teller(account, policy), Upkeep(self._store, self._scripts, account)]
+            self._actors.append(self._courier(parts))
         for actor in self._actors:
             task = asyncio.ensure_future(actor.run())
             self._rounds.add(task)
@@ -186,6 +194,13 @@ class Assembly:
         lister, history = Lister(parts.ledger, parts.upstream), History(parts.upstream, self._addresses)
         inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement, lister, history)
         return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, parts.looks, policy.models)
+
+    def _recovery(self, parts: AccountParts, policy: Policy) -> Recovery:
+        lister = Lister(parts.ledger, parts.upstream)
+        account, scope = parts.upstream.account, f"account/{parts.ledger.account}"
+        postings = Postings(parts.ledger.prefix, [scope], [each for each in account.limits if each.scope == scope])
+        unattributed = Unattributed(parts.ledger, parts.views, parts.upstream, lister, postings, policy.models)
+        return Recovery(parts.ledger, unattributed, account.create_timeout_seconds)
 
 
 def new_id() -> str:

@@ -51,12 +51,20 @@ class How(StrEnum):
     ASSUMED = "assumed"  # upstream never stated it: the estimate was charged
     RELEASED = "released"  # nothing ran, nothing charged
     OVERRUN = "overrun"  # upstream stated more than the hold
+    UNATTRIBUTED = "unattributed"  # upstream stated it; a failover lost whose it is
     LATE = "late"  # upstream stated it after an assumption had been charged
+
+
+#: The tenant of what upstream ran and nobody is known to have asked for; no policy can have one of that name.
+UNATTRIBUTED = "(unattributed)"
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """One reservation as the ledger keeps it; money in units of 1e-8 USD, times in microseconds of the store."""
+    """One reservation as the ledger keeps it; money in units of 1e-8 USD, times in microseconds of the store.
+
+    `lost_us` is the first admission of one that a failover lost and that was admitted again.
+    """
 
     id: str
     state: State
@@ -77,3 +85,9 @@ class Reservation:
     finished_us: int | None = None
     ended_us: int | None = None
     input_digest: str = ""
+    lost_us: int | None = None
+
+    @property
+    def sent_us(self) -> int:
+        """When its create can have been sent at the earliest: where a failover lost the first admission, at that."""
+        return self.lost_us or self.admitted_us

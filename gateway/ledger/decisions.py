@@ -80,6 +80,14 @@ class Busy:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """The store may have lost what it acknowledged, in a failover: nothing is admitted until that is made up for."""
+
+    at_us: int
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mismatch:
     """The Idempotency-Key was used for another request."""
 
@@ -107,4 +115,4 @@ class Answered:
     body: bytes
 
 
-Decision = Admitted | OverLimit | Busy | Mismatch | Pending | Doubted | Answered
+Decision = Admitted | OverLimit | Busy | Closed | Mismatch | Pending | Doubted | Answered

@@ -18,7 +18,19 @@ async def durability_problems(store: Store) -> list[str]:
             return [f"its configuration cannot be read ({error}), so nothing is known of its durability"]
         found = {_setting(reply, name) or "unknown" for reply in replies}
         problems += [f"{name} is {value}, and must be {right}" for value in sorted(found - {right})]
-    return problems
+    return problems + await _identity_problems(store)
+
+
+async def _identity_problems(store: Store) -> list[str]:
+    """Say whether a failover would go unnoticed: scripts learn from INFO on which server they run."""
+    hidden = (
+        "its replication id cannot be read (INFO replication), so that a failover that loses writes is not noticed"
+    )
+    try:
+        told = await store.everywhere("EVAL", "return redis.call('INFO', 'replication')", 0)
+    except LedgerUnavailable as error:
+        return [f"{hidden}: {error}"]
+    return [] if all(b"master_replid:" in text for text in told) else [hidden]
 
 
 def _setting(reply: Any, name: str) -> str | None:

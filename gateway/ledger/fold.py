@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gateway.domain.window import BUCKETS, MICROSECONDS, bounds
-from gateway.ledger.journal import Corrected, Entry, Released, Reserved, Settled
+from gateway.ledger.journal import Closed, Corrected, Entry, Released, Reopened, Reserved, Settled
 from gateway.ledger.postings import Counted, Counter, parse_counter
 
 
@@ -75,7 +75,8 @@ class Fold:
 
     def add(self, entry: Entry) -> None:
         """Take the next entry."""
-        if entry.sequence != self.sequence + 1:
+        leap = isinstance(entry.fact, Closed) and entry.fact.survived == self.sequence
+        if entry.sequence != self.sequence + 1 and not leap:
             self.faults.append(f"the journal has no entry {self.sequence + 1}: {entry.sequence} follows")
         self.sequence, postings = entry.sequence, entry.labels.postings
         match entry.fact:
@@ -93,6 +94,8 @@ class Fold:
                     self.faults.append(f"entry {self.sequence}: {fact.reservation} is corrected before its end")
                 at_us = fact.at_us if fact.more > 0 else fact.admitted_us
                 self._post(postings, at_us, Counted(fact.more, 0, 0), numbered=True)
+            case Closed() | Reopened():
+                pass
             case fact:
                 if fact.reservation not in self.live:
                     self.faults.append(f"entry {entry.sequence}: {fact.reservation} is not live")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gateway.domain.limit import Limit, LimitKind
 from gateway.domain.window import bounds
 from gateway.ledger.postings import clock_key, counter_of
-from gateway.ledger.views import Mail, Totals, Views
+from gateway.ledger.views import Closure, Mail, Totals, Views
 
 #: Reads in flight at a time; the pool of connections has this many.
 AT_ONCE = 16
@@ -30,6 +30,7 @@ class AccountGauges(NamedTuple):
     limits: list[LimitUse]
     alerts: dict[tuple[str, str, str], int]
     mail: Mail
+    closure: Closure | None
 
 
 async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iterable[str]) -> AccountGauges:
@@ -43,8 +44,9 @@ async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iter
 
     uses = await asyncio.gather(*(one(limit.at(now_us)) for limit in limits))
     in_flight = {key: await views.upstream_slots(key, now_us) for key in upstream_keys}
-    mail = await views.mail(now_us)
-    return AccountGauges(await views.totals(), now_us, in_flight, list(uses), await views.alerts(), mail)
+    mail, totals = await views.mail(now_us), await views.totals()
+    alerts, closure = await views.alerts(), await views.closure()
+    return AccountGauges(totals, now_us, in_flight, list(uses), alerts, mail, closure)
 
 
 async def read_use(views: Views, limit: Limit, now_us: int) -> tuple[int, int]:

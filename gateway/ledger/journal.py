@@ -85,7 +85,21 @@ class Corrected(_Fact, frozen=True, tag="k"):
     admitted_us: int
 
 
-Fact = Reserved | Confirmed | Doubted | Finished | Settled | Released | Corrected
+class Closed(_Fact, frozen=True, tag="e"):
+    """The store may have lost what it acknowledged behind entry `survived`; the numbers go on far above that."""
+
+    survived: int
+    why: str
+
+
+class Reopened(_Fact, frozen=True, tag="o"):
+    """What was lost is made up for, or an operator does without."""
+
+    by: str
+    reason: str
+
+
+Fact = Reserved | Confirmed | Doubted | Finished | Settled | Released | Corrected | Closed | Reopened
 #: Facts about money say whose it is.
 Posted = Reserved | Settled | Released | Corrected
 _EVENTS: Mapping[type[Fact], str] = MappingProxyType(
@@ -97,6 +111,8 @@ _EVENTS: Mapping[type[Fact], str] = MappingProxyType(
         Settled: "settle",
         Released: "release",
         Corrected: "correct",
+        Closed: "close",
+        Reopened: "reopen",
     }
 )
 _DECODER: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)

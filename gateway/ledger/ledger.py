@@ -7,23 +7,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.domain.limit import tenant_scope
+from gateway.domain.limit import Limit
 from gateway.domain.money import MAX_UNITS
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
-from gateway.ledger.decisions import Capacity, Decision, Order
+from gateway.ledger.attendance import Attendance, Presence
+from gateway.ledger.decisions import Admitted, Capacity, Decision, Order
 from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.labels import LabelBook
+from gateway.ledger.memory import Memory, Remembered
 from gateway.ledger.outbox import OWN_BODY_SECONDS, SEATS
-from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
+from gateway.ledger.postings import Postings, account_prefix, counters_at, parse_postings
 from gateway.ledger.records import Ended, read_record
 from gateway.ledger.replies import read_decision
+from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, seed_request
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
 
-#: The longest time between a reserve and the first byte of its create: a worker that is later does not send.
-SEND_SECONDS = 2
-LATE_SECONDS = 5  # a reserve that takes longer to arrive than this is refused: its worker has given up
 GRAVE_SECONDS = 60  # how long a tombstone lies; longer than LATE_SECONDS, so that no reserve can rise behind it
 IDEMPOTENCY_SECONDS = 86400  # how long after its end an answer is repeated
 
@@ -50,9 +50,12 @@ class Ledger:
         self.account = account
         self.prefix = account_prefix(account)
         self.store = store
+        self.presence: Presence | None = None  # as it was told last
         self._scripts = scripts
         self._labels = LabelBook(store, account)
         self._timed = timed  # told how long each call took, in seconds
+        self._attendance = Attendance(store, scripts, account)
+        self._memory = Memory()
         self._seen_us = 0
         self._seen_at = 0.0
 
@@ -78,16 +81,72 @@ class Ledger:
             raise LedgerUnavailable(f"reserve: no decision within {SEND_SECONDS} s") from error
 
     async def _decide(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision:
-        for _ in range(4):  # a window that just ended and a set that is new each cost one more round; more is a fault
-            snapshot = postings.at(await self.now_us())
-            what, *rest = await self._run("reserve", await self._reserve_request(order, postings, snapshot, upstream))
+        what, rest, limits = await self._ask(order, postings, upstream)
+        if what == b"behind":
+            raise PolicyBehind(f"priced by policy {order.policy}, in force is {int(rest[0])}")
+        decision = read_decision(what, rest, limits, self._seen_us)
+        if isinstance(decision, Admitted) and not order.dry:
+            self._memory.admitted(Remembered(order, postings, decision.at_us, decision.upstream_key))
+        return decision
+
+    async def _ask(
+        self, order: Order, postings: Postings, upstream: Sequence[Capacity], replay: Remembered | None = None
+    ) -> tuple[bytes, list[Any], Sequence[Limit]]:
+        """Ask until there is an answer; gives its first word, the rest, and the limits of which it speaks."""
+        attended = self.presence is None
+        if attended:  # so that a loss from now on is one of which this worker knows
+            await self._attend()
+        for _ in range(5):  # a window that just ended, a new set and a new server each cost a round; more is a fault
+            now_us = await self.now_us()
+            snapshot = postings.at(now_us)
+            request = reserve_request(order, postings, snapshot, upstream, now_us, replay)
+            what, *rest = await self._run("reserve", request)
             if what == b"unseeded":
-                await self._run("seed", _seed_request(postings, snapshot))
-            elif what == b"behind":
-                raise PolicyBehind(f"priced by policy {order.policy}, in force is {int(rest[0])}")
+                await self._run("seed", seed_request(postings, snapshot))
+            elif what == b"closed" and not attended:  # perhaps the server is merely a new one
+                attended = True
+                await self._attend()
             elif what not in (b"late", b"window"):
-                return read_decision(what, rest, snapshot.limits, self._seen_us)
-        raise LedgerUnavailable(f"reserve: no decision after 4 tries, the last answer was {what!r}")
+                return what, rest, snapshot.limits
+        raise LedgerUnavailable(f"reserve: no decision after 5 tries, the last answer was {what!r}")
+
+    async def attend(self, landed_us: int | None = None) -> Presence:
+        """Say that this worker is there, and learn whether the account is open to creates.
+
+        To be repeated while the worker runs. Where the store may have lost what it acknowledged, what this worker
+        knows is told to it again. `landed_us` as in Attendance.
+        """
+        presence = await self._attend(landed_us)
+        if not self._attendance.has_replayed(presence.epoch):
+            for create in self._memory.since(presence.from_us):
+                await self.readmit(create)
+            self._attendance.replayed(presence.epoch)
+            presence = await self._attend(landed_us)
+        return presence
+
+    async def readmit(self, lost: Remembered) -> bool:
+        """Hold the money of a create that was admitted and is lost, whatever the limits are now.
+
+        Returns whether this call did it; one that is known, or whose prediction has another reservation, is not held.
+        """
+        what, *_ = await self._ask(lost.order, lost.postings, (), lost)
+        if what in (b"admitted", b"known") and lost.prediction:
+            await self.confirm(lost.order.id, lost.prediction, lost.due_s, lost.answer)
+        return what == b"admitted"
+
+    async def reopen(self, epoch: int, by: str, reason: str) -> bool:
+        """Admit creates again after a failover; returns whether this call did it."""
+        return await self._attendance.reopen(epoch, by, reason)
+
+    async def leave(self) -> None:
+        """Say that this worker stops."""
+        await self._attendance.leave()
+
+    async def _attend(self, landed_us: int | None = None) -> Presence:
+        presence = await self._attendance.attend(landed_us)
+        self.saw(presence.now_us)
+        self.presence = presence
+        return presence
 
     async def confirm(
         self, reservation: str, prediction: str, due_s: float, answer: tuple[int, bytes] | None = None
@@ -96,18 +155,19 @@ class Ledger:
 
         Returns the state afterwards, or None if the reservation is unknown or the prediction another's.
         """
+        self._memory.confirmed(reservation, prediction, due_s, answer)
         status, body = answer or (0, b"")
-        request = {"id": reservation, "prediction": prediction, "due_us": _us(due_s), "status": status}
+        request = {"id": reservation, "prediction": prediction, "due_us": in_us(due_s), "status": status}
         what, state, _ = await self._run("confirm", request, body)
         return None if what in (b"unknown", b"taken") else State(state.decode())
 
     async def doubt(self, reservation: str, reason: str, due_s: float) -> None:
         """Record that the outcome of the create is unknown; hold and slot stay."""
-        await self._run("doubt", {"id": reservation, "reason": reason, "due_us": _us(due_s)})
+        await self._run("doubt", {"id": reservation, "reason": reason, "due_us": in_us(due_s)})
 
     async def finish(self, reservation: str, status: str, due_s: float) -> int:
         """Record that the prediction ended while its cost is unknown; returns when that was first seen (µs)."""
-        _, _, finished = await self._run("finish", {"id": reservation, "status": status, "due_us": _us(due_s)})
+        _, _, finished = await self._run("finish", {"id": reservation, "status": status, "due_us": in_us(due_s)})
         return int(finished)
 
     async def settle(
@@ -119,7 +179,7 @@ class Ledger:
         """
         if not 0 <= cost <= MAX_UNITS:
             raise ValueError(f"a cost of {cost} units is out of range")
-        news = {"tell": tell, "wait_us": _us(OWN_BODY_SECONDS), "seats": SEATS}
+        news = {"tell": tell, "wait_us": in_us(OWN_BODY_SECONDS), "seats": SEATS}
         request = {"id": reservation, "cost": cost, "how": how, "status": status, **news, **_retention()}
         what, state, cost_now, how_now = await self._run("settle", request)
         if state != State.SETTLED.encode():
@@ -156,6 +216,7 @@ class Ledger:
         `sent` says that a byte may have left, so that the upstream key's rate is not given back. An unknown id is
         buried: should its reserve arrive late, it finds a tombstone.
         """
+        self._memory.released(reservation)
         request = {"id": reservation, "sent": sent, "reason": reason, "grave_s": GRAVE_SECONDS, **_retention()}
         what, _ = await self._run("release", request)
         return bool(what == b"done")
@@ -173,7 +234,7 @@ class Ledger:
 
         For a doubt it doubles up to `doubt_s`.
         """
-        spans = {"first_us": _us(first_s), "longest_us": _us(longest_s), "doubt_us": _us(doubt_s)}
+        spans = {"first_us": in_us(first_s), "longest_us": in_us(longest_s), "doubt_us": in_us(doubt_s)}
         _, *found = await self._run("claim", {"most": most, **spans})
         return [read_record(self.account, id_.decode(), flat) for id_, flat in found]
 
@@ -189,46 +250,6 @@ class Ledger:
         """Take note of the store's time (microseconds), as of now."""
         self._seen_us, self._seen_at = now_us, time.monotonic()
 
-    async def _reserve_request(
-        self, order: Order, postings: Postings, snapshot: Snapshot, upstream: Sequence[Capacity]
-    ) -> dict[str, object]:
-        idem, hook = order.idempotency, order.webhook
-        return {
-            "id": order.id,
-            "at": await self.now_us(),
-            "tenant": order.tenant,
-            "key": order.key,
-            "model": order.model,
-            "price": order.price_version,
-            "input": order.input_digest,
-            "estimate": order.estimate,
-            "hold": order.hold,
-            "facts": order.facts,
-            "start": snapshot.start_us,
-            "stop": snapshot.stop_us,
-            "postings": postings.id,
-            "scopes": postings.scopes,
-            "counters": snapshot.counters,
-            "checks": snapshot.checks,
-            "upstream": upstream,
-            "policy": order.policy,
-            "send_us": _us(SEND_SECONDS),
-            "slot_us": _us(order.slot_s),
-            "stale_us": _us(order.stale_s),
-            "late_us": _us(LATE_SECONDS),
-            "idem": (f"{self.prefix}:i:{order.tenant}:{idem[0]}", idem[1]) if idem else None,
-            "webhook": (hook.url, hook.secret, f"{tenant_scope(order.tenant)} {hook.origin}") if hook else None,
-            "dry": order.dry,
-        }
-
-
-def _seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:
-    return {"postings": postings.id, "text": postings.text, "counters": snapshot.counters}
-
 
 def _retention() -> dict[str, int]:
     return {"idem_s": IDEMPOTENCY_SECONDS}
-
-
-def _us(seconds: float) -> int:
-    return int(seconds * MICROSECONDS)

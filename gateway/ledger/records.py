@@ -50,6 +50,7 @@ def read_record(account: str, reservation: str, flat: Sequence[bytes]) -> Reserv
         confirmed_us=_number(record.get("confirmed")),
         finished_us=_number(record.get("finished")),
         input_digest=record.get("input", ""),
+        lost_us=_number(record.get("sent")),
     )
 
 

@@ -9,6 +9,7 @@ from gateway.ledger.decisions import (
     Admitted,
     Answered,
     Busy,
+    Closed,
     Decision,
     Doubted,
     Mismatch,
@@ -33,6 +34,8 @@ def read_decision(what: bytes, rest: list[Any], limits: Sequence[Limit], at_us: 
             return OverLimit(at_us, _uses(limits, rest[0]))
         case b"busy":
             return Busy(at_us, int(rest[0]), _uses(limits, rest[1]))
+        case b"closed":
+            return Closed(at_us, _uses(limits, rest[0]))
         case b"mismatch":
             return Mismatch()
         case b"doubted":

@@ -8,6 +8,8 @@ from gateway.domain.reservation import TRANSITIONS
 
 VERBS = (
     "enact",
+    "attend",
+    "reopen",
     "reserve",
     "seed",
     "confirm",

@@ -31,6 +31,15 @@ class Mail(NamedTuple):
     oldest_us: int | None
 
 
+class Closure(NamedTuple):
+    """Which epoch began, why, behind which entry of the journal, and when (microseconds of the store)."""
+
+    epoch: int
+    why: str
+    survived: int
+    since_us: int
+
+
 class Views:
     """Reads one account's part of the store. Every method may raise LedgerUnavailable."""
 
@@ -88,6 +97,20 @@ class Views:
         """Give the admission of the oldest create that is perhaps being sent; the far future where there is none."""
         first = await self._store.read("ZRANGE", f"{self.prefix}:held", 0, 0, "WITHSCORES")
         return _score(first) if first else FOREVER_US
+
+    async def closure(self) -> Closure | None:
+        """Tell why the account is closed to creates after a failover; None while it is open."""
+        values = await self._store.read(
+            "HMGET", f"{self.prefix}:epoch", "closed", "number", "why", "survived", "since"
+        )
+        closed, number, why, survived, since = values
+        return Closure(int(number), why.decode(), int(survived), int(since)) if closed else None
+
+    async def held(self) -> list[Reservation]:
+        """Give the creates that are perhaps being sent."""
+        ids = await self._store.read("ZRANGE", f"{self.prefix}:held", 0, -1)
+        found = [await self.reservation(each.decode()) for each in ids]
+        return [each for each in found if each is not None and each.state is State.HELD]
 
     async def doubts(self, from_us: int, until_us: int) -> list[Reservation]:
         """Give the doubts that were admitted in a span, its ends included."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.domain.instants import instant
 from gateway.domain.limit import LimitKind
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.window import MICROSECONDS
@@ -99,11 +100,18 @@ class Monitoring:
         return faults + [fault for fault in told if fault]
 
     async def _fault(self, account: str) -> str | None:
+        views = self._views(account)
         try:
-            await self._views(account).probe()
+            await views.probe()
+            closure = await views.closure()
         except LedgerUnavailable as error:
             return f"the ledger of account {account!r} cannot record, {error.cause}: {error}"
-        return None
+        if closure is None:
+            return None
+        return (
+            f"account {account!r} is closed to creates since {instant(closure.since_us)} ({closure.why}), until what "
+            f"was lost behind entry {closure.survived} of its journal is found; the workers' log says how far that is"
+        )
 
     async def _ledger_families(self) -> list[Metric]:
         policy = self._policies.policy
@@ -135,6 +143,9 @@ def _families(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
     yield _reservations(found)
     ages = [(g.now_us - g.totals.oldest_us) / MICROSECONDS for g in found.values() if g.totals.oldest_us is not None]
     yield _gauge("gateway_oldest_reservation_seconds", "Age of the oldest open reservation", max(ages, default=0))
+    closed = GaugeMetricFamily(
+        "gateway_ledger_closed", "Whether an account is closed to creates after a failover", labels=("account",)
+    )
     in_flight = GaugeMetricFamily(
         "gateway_upstream_in_flight", "Predictions in flight on an upstream key", labels=("account", "key")
     )
@@ -142,9 +153,11 @@ def _families(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
         "gateway_upstream_queue", "Creates that wait for an upstream key", labels=("account", "key")
     )
     for account, gauges in found.items():
+        closed.add_metric((account,), gauges.closure is not None)
         for key, taken in gauges.in_flight.items():
             in_flight.add_metric((account, key), taken)
             queue.add_metric((account, key), 0)  # a create does not wait: without a slot it is refused
+    yield closed
     yield in_flight
     yield queue
     yield from _limits([use for gauges in found.values() for use in gauges.limits])

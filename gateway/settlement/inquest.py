@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import FOREVER_US, MICROSECONDS
-from gateway.ledger.ledger import SEND_SECONDS, Ledger
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.views import Views
 from gateway.settlement.doubts import Doubt, Findings, chains, could_be, resolve
 from gateway.settlement.history import History
 from gateway.settlement.listing import SLACK_US, Lister, Listing
 from gateway.settlement.settlement import Settlement
+from gateway.upstream.answers import Execution
 from gateway.upstream.eachlabs import Eachlabs
 
 log = logging.getLogger("gateway.inquest")
@@ -53,7 +55,7 @@ class Inquest:
         doubts = await self._expire([doubt for doubt in doubts if doubt.id not in named.values()])
         if not doubts:
             return
-        admitted = [doubt.admitted_us for doubt in doubts]
+        admitted = [doubt.sent_us for doubt in doubts]
         asked_us = await self._ledger.now_us()
         listing = await self._lister.between(min(admitted), max(admitted) + self._longest_us)
         if listing is None:
@@ -76,7 +78,7 @@ class Inquest:
         """
         if not doubts:
             return {}
-        oldest_us = min(doubt.admitted_us for doubt in doubts)
+        oldest_us = min(doubt.sent_us for doubt in doubts)
         named = await self._history.named(await self._ledger.now_us() - oldest_us)
         asked = {doubt.id for doubt in doubts}
         for execution, reservation in named.items():
@@ -96,7 +98,7 @@ class Inquest:
         left = []
         for chain in chains(self._span(doubt, 0) for doubt in doubts):
             rivals = [doubt.reservation for doubt in chain]
-            if now_us - max(each.admitted_us for each in rivals) < self._horizon_us:
+            if now_us - max(each.sent_us for each in rivals) < self._horizon_us:
                 left += rivals
                 continue
             for each in rivals:
@@ -122,16 +124,35 @@ class Inquest:
         ]
         free = [execution for execution in unclaimed if execution.created_us < in_flight_us]
         withheld = [execution for execution in unclaimed if execution.created_us >= in_flight_us]
+        free, unsure, digests = await self._without_lost(free, spans, listing.ahead_us)
+        withheld += unsure
         final_us = asked_us + listing.ahead_us - APART_US
-        findings = resolve(spans, free, withheld, final_us=final_us)
+        findings = resolve(spans, free, withheld, digests, final_us)
         if findings.puzzles:
-            digests = await self._lister.input_digests(findings.puzzles[:MOST_PUZZLES])
+            digests |= await self._lister.input_digests(findings.puzzles[:MOST_PUZZLES])
             findings = resolve(spans, free, withheld, digests, final_us)
         return findings
 
+    async def _without_lost(
+        self, free: list[Execution], spans: Sequence[Doubt], ahead_us: int
+    ) -> tuple[list[Execution], list[Execution], dict[str, str]]:
+        """Leave out what a create may have begun that a failover lost: a rival whom the ledger does not know.
+
+        Gives what may be assigned, what may not, and the digests of inputs that told. Of what began in the time that
+        was lost, only the input says whose it is; one that is no doubt's belongs to none.
+        """
+        lost = self._ledger.presence.lost(self._longest_us) if self._ledger.presence else None
+        first, last = (at_us + ahead_us for at_us in lost or (FOREVER_US, FOREVER_US))
+        hidden = [each for each in free if first - SLACK_US <= each.created_us <= last + SLACK_US]
+        digests = await self._lister.input_digests(hidden)
+        asked = [(span, span.reservation.input_digest) for span in spans]
+        known = {each.id for each in hidden if any(could_be(s, each) and d == digests.get(each.id) for s, d in asked)}
+        clear = [each for each in free if each not in hidden or each.id in known]
+        return clear, [each for each in hidden if each.id not in digests], digests
+
     def _span(self, doubt: Reservation, ahead_us: int) -> Doubt:
         """Give the time, by upstream's clock, in which the create can have taken effect."""
-        sent_us = doubt.admitted_us + ahead_us
+        sent_us = doubt.sent_us + ahead_us
         return Doubt(doubt, sent_us - SLACK_US, sent_us + self._longest_us + SLACK_US)
 
     async def _absent(self, reservation: Reservation, listing: Listing) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.domain.digest import digest_input
 from gateway.domain.reservation import Reservation
@@ -62,7 +62,11 @@ class Lister:
 
     async def input_digests(self, executions: Sequence[Execution]) -> dict[str, str]:
         """Poll executions for the inputs that they ran; gives execution id → digest where upstream tells one."""
-        digests = {}
+        return {id_: digest_input(given) for id_, given in (await self.inputs(executions)).items()}
+
+    async def inputs(self, executions: Sequence[Execution]) -> dict[str, dict[str, Any]]:
+        """Poll executions for the inputs that they ran; gives execution id → input where upstream tells it."""
+        found = {}
         for execution in executions:
             try:
                 answer = await self._upstream.poll(execution.id, self._upstream.account.keys[0].id)
@@ -70,8 +74,8 @@ class Lister:
                 continue
             given = read_input(answer.body) if answer.status == 200 else None
             if given is not None:
-                digests[execution.id] = digest_input(given)
-        return digests
+                found[execution.id] = given
+        return found
 
     async def _all(self, start_us: int, filters: dict[str, str | int]) -> list[Execution] | None:
         """Read page after page until an empty one: upstream may give fewer rows a page than it is asked for."""

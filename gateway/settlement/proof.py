@@ -2,7 +2,7 @@
 
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import MICROSECONDS
-from gateway.ledger.ledger import SEND_SECONDS
+from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.views import Views
 from gateway.settlement.doubts import Doubt, could_be
 from gateway.settlement.history import History
@@ -38,10 +38,10 @@ class Proof:
         return await self._fits(reservation, execution) or None
 
     async def _fits(self, reservation: Reservation, id_: str) -> bool:
-        listing = await self._lister.between(reservation.admitted_us, reservation.admitted_us + self._longest_us)
+        listing = await self._lister.between(reservation.sent_us, reservation.sent_us + self._longest_us)
         if listing is None:
             return False
-        sent_us = reservation.admitted_us + listing.ahead_us
+        sent_us = reservation.sent_us + listing.ahead_us
         span = Doubt(reservation, sent_us - SLACK_US, sent_us + self._longest_us + SLACK_US)
         found = [each for each in listing.executions if each.id == id_ and could_be(span, each)]
         return bool(found) and await self._same_input(reservation, found)

@@ -12,6 +12,7 @@ from gateway.domain.reservation import Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.rounds import Rounds
+from gateway.ledger.sightings import EVERY_SECONDS
 from gateway.ledger.store import LedgerUnavailable
 from gateway.pricing import Model
 from gateway.settlement.inquest import Inquest
@@ -83,10 +84,13 @@ class Reconciler(Rounds):
         """
         settled = None
         try:
-            _, look = await self._looks.at(reservation, reservation.prediction or "")
+            age_s, look = await self._looks.at(reservation, reservation.prediction or "")
         except (NotSent, OutcomeUnknown) as error:
             log.info("poll of %s failed: %s", reservation.id, error)
         else:
+            if look.final and age_s >= EVERY_SECONDS and look.reading:
+                # The ledger has it running all the same: a failover has lost the end that this worker saw.
+                await self._settlement.observe(reservation, look.reading)
             settled = look.cost if look.cost is not None else await self._costless(reservation, look.reading)
         if settled is None and await self._past_horizon(reservation):
             log.error("%s never ended upstream; charged at its estimate", reservation.id)

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from gateway.domain.money import UNITS_PER_USD
-from gateway.domain.reservation import How, Reservation, State
+from gateway.domain.reservation import UNATTRIBUTED, How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
 from gateway.telemetry import Telemetry
@@ -81,6 +81,8 @@ class Settlement:
             self._telemetry.settlements.labels(How.RELEASED).inc()
 
     async def _settle(self, reservation: Reservation, cost: int, how: How, status: str) -> int | None:
+        if reservation.tenant == UNATTRIBUTED and how is How.EXACT:
+            how = How.UNATTRIBUTED
         tell = phase_of(status) is not Phase.CANCELLED  # of which upstream tells nobody either
         settled = await self._ledger.settle(reservation.id, cost, how, status, tell=tell)
         if settled is None:

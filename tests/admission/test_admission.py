@@ -12,7 +12,7 @@ from gateway.admission.shadow import ShadowRefusal
 from gateway.domain.errors import Code, Refused
 from gateway.domain.limit import Mode
 from gateway.ledger.decisions import Answered
-from gateway.ledger.ledger import SEND_SECONDS
+from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.store import LedgerUnavailable
 
 

@@ -132,7 +132,8 @@ class Gateway(Program):
     @property
     def places(self) -> list[str]:
         """Where its ledger and policies are, as flags of other commands."""
-        return [word for flag in ("--data-dir", "--policies") for word in (flag, self.value(flag))]
+        flags = ("--data-dir", "--policies", "--redis-url")
+        return [word for flag in flags if flag in self.words for word in (flag, self.value(flag))]
 
     def value(self, flag: str) -> str:
         """What it was started with."""

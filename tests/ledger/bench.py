@@ -19,7 +19,8 @@ from gateway.domain.window import WindowName, bounds
 from gateway.ledger.decisions import Admitted, Capacity, Decision, Order, OverLimit, Use
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.outbox import Outbox
-from gateway.ledger.postings import Counter, Postings
+from gateway.ledger.postings import Counter, Postings, Snapshot
+from gateway.ledger.requests import reserve_request
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import Store
 from gateway.ledger.views import Counted, Views
@@ -74,6 +75,11 @@ class Bench:
         self.outbox = Outbox(self.store, SCRIPTS, self.account)
         self._clock = f"{self.ledger.prefix}:test-now"
 
+    async def begin(self) -> None:
+        """Empty the store, and be a worker that has seen nothing of it."""
+        await self.redis.flushall()
+        self.ledger = Ledger(self.store, SCRIPTS, self.account)
+
     async def at(self, us: int) -> None:
         """Set the store's clock."""
         await self.store.read("SET", self._clock, us)
@@ -114,6 +120,10 @@ class Bench:
         decision = await self.ledger.reserve(order, postings, list(upstream))
         assert isinstance(decision, Admitted), decision
         return await self.record(order.id)
+
+    async def request(self, order: Order, postings: Postings, snapshot: Snapshot) -> dict[str, Any]:
+        """Give what the reserve script is asked, for a snapshot of the test's choice."""
+        return reserve_request(order, postings, snapshot, WIDE, await self.ledger.now_us(), None)
 
     async def settled(self, postings: Postings, cost: int, hold: int | None = None) -> Reservation:
         """Take a reservation through its whole life."""

@@ -62,7 +62,7 @@ class Run:
         self.postings = self.bench.postings(self.limit)
 
     async def begin(self) -> None:
-        await self.bench.redis.flushall()
+        await self.bench.begin()
         await self.bench.at(NOON_US)
 
     async def wait(self, seconds: int) -> None:

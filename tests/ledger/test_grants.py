@@ -13,7 +13,6 @@ from ledger.bench import (
     SCRIPTS,
     SECOND,
     TENANT,
-    WIDE,
     Bench,
     budget,
     concurrency,
@@ -34,7 +33,7 @@ async def ask(bench: Bench, postings: Postings, hold: int, now_us: int, worked_o
     """Ask the script at a time whether it would admit, with arguments that were worked out for another."""
     await bench.at(now_us)
     snapshot = postings.at(worked_out_us)
-    request = await bench.ledger._reserve_request(bench.order(hold, dry=True), postings, snapshot, WIDE)
+    request = await bench.request(bench.order(hold, dry=True), postings, snapshot)
     reply = await bench.store.run(SCRIPTS["reserve"], postings.prefix, request | {"at": now_us})
     return str(reply[0].decode())
 

@@ -4,8 +4,9 @@ import pytest
 
 from gateway.domain.reservation import State
 from gateway.ledger.decisions import Admitted, Order
-from gateway.ledger.ledger import LATE_SECONDS, Ledger
+from gateway.ledger.ledger import Ledger
 from gateway.ledger.postings import Postings
+from gateway.ledger.requests import LATE_SECONDS
 from gateway.ledger.store import LedgerUnavailable
 from ledger.bench import SCRIPTS, SECOND, WIDE, Bench, budget, concurrency, nothing_changes, rate
 
@@ -14,7 +15,7 @@ LIMITS = (budget(1000), rate(60, 20), concurrency(20))
 
 async def raw_reserve(bench: Bench, order: Order, postings: Postings, at: int) -> list[object]:
     """Send one reserve as a worker would that reckons the store's time to be `at`."""
-    request = await bench.ledger._reserve_request(order, postings, postings.at(await bench.now()), WIDE)
+    request = await bench.request(order, postings, postings.at(await bench.now()))
     return await bench.store.run(SCRIPTS["reserve"], postings.prefix, request | {"at": at})
 
 

@@ -25,7 +25,7 @@ async def test_a_window_ends_to_the_microsecond(bench: Bench) -> None:
     postings = bench.postings(budget(10))
     await bench.at(MIDNIGHT - SECOND)
     await bench.admit(postings, 10)
-    request = await bench.ledger._reserve_request(bench.order(10), postings, postings.at(MIDNIGHT - 1), WIDE)
+    request = await bench.request(bench.order(10), postings, postings.at(MIDNIGHT - 1))
     await bench.at(MIDNIGHT - 1)
     what, _, (check,) = await bench.store.run(SCRIPTS["reserve"], postings.prefix, request)
     assert (what, check) == (b"refused", [1, 0, 10, 1])
@@ -37,7 +37,7 @@ async def test_a_window_that_ended_on_the_way_is_refused_by_the_script_and_asked
     postings, order = bench.postings(budget(10)), bench.order(10)
     await bench.at(MIDNIGHT - SECOND)
     await bench.admit(postings, 10)
-    old = await bench.ledger._reserve_request(order, postings, postings.at(MIDNIGHT - SECOND), WIDE)
+    old = await bench.request(order, postings, postings.at(MIDNIGHT - SECOND))
     await bench.at(MIDNIGHT)
     reply = await nothing_changes(bench, bench.store.run(SCRIPTS["reserve"], postings.prefix, old))
     assert reply == [b"window", MIDNIGHT]
@@ -48,7 +48,7 @@ async def test_a_window_that_ended_on_the_way_is_refused_by_the_script_and_asked
 async def test_a_window_that_has_not_begun_is_refused_too(bench: Bench) -> None:
     postings = bench.postings(budget(10))
     await bench.prime(postings)
-    early = await bench.ledger._reserve_request(bench.order(10), postings, postings.at(MIDNIGHT), WIDE)
+    early = await bench.request(bench.order(10), postings, postings.at(MIDNIGHT))
     reply = await nothing_changes(bench, bench.store.run(SCRIPTS["reserve"], postings.prefix, early))
     assert reply[0] == b"window"
 

@@ -54,7 +54,7 @@ class Naive:
     now: int = NOON_US
 
     async def begin(self) -> None:
-        await self.bench.redis.flushall()
+        await self.bench.begin()
         await self.bench.at(self.now)
         self.postings = self.bench.postings(*self.limits)
 

@@ -4,7 +4,7 @@ from gateway.domain.limit import Limit
 from gateway.domain.reservation import How
 from gateway.domain.window import WindowName
 from gateway.ledger.decisions import Admitted
-from gateway.ledger.ledger import _seed_request
+from gateway.ledger.requests import seed_request
 from ledger.bench import (
     ACCOUNT,
     KEY,
@@ -83,7 +83,7 @@ async def test_seeding_again_and_again_changes_nothing(bench: Bench) -> None:
     await morning(bench)
     postings = bench.postings(budget(60), count(9, ACCOUNT))
     await bench.prime(postings)
-    request = _seed_request(postings, postings.at(await bench.now()))
+    request = seed_request(postings, postings.at(await bench.now()))
     for _ in range(2):
         await nothing_changes(bench, bench.store.run(SCRIPTS["seed"], postings.prefix, request))
 
@@ -148,7 +148,7 @@ async def test_a_window_that_begins_in_this_microsecond_has_a_past_already(bench
 
 async def test_a_seed_of_an_ended_window_writes_nothing(bench: Bench) -> None:
     postings = bench.postings(budget(50))
-    request = _seed_request(postings, postings.at(await bench.now()))
+    request = seed_request(postings, postings.at(await bench.now()))
     await bench.advance(86400)
     reply = await nothing_changes(bench, bench.store.run(SCRIPTS["seed"], postings.prefix, request))
     assert reply[0] == b"window"

@@ -3,7 +3,7 @@
 import random
 
 from gateway.ledger.decisions import Admitted, Busy, Capacity
-from gateway.ledger.ledger import SEND_SECONDS
+from gateway.ledger.requests import SEND_SECONDS
 from ledger.bench import NOON_US, Bench
 
 #: Admissions are this much further apart than upstream asks, since a create may be sent as late as this.

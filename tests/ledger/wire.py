@@ -7,6 +7,7 @@ import msgspec
 
 #: Letter → event.
 LETTERS = {"r": "reserve", "c": "confirm", "d": "doubt", "f": "finish", "s": "settle", "x": "release", "k": "correct"}
+LETTERS |= {"e": "close", "o": "reopen"}
 #: Event → the fields behind letter, time and id.
 FIELDS = {
     "reserve": ("labels", "model", "estimate", "hold", "grants", "facts"),
@@ -16,6 +17,8 @@ FIELDS = {
     "settle": ("cost", "how", "labels", "model", "estimate", "hold", "admitted"),
     "release": ("reason", "labels", "model", "estimate", "hold", "admitted"),
     "correct": ("more", "cost", "labels", "model", "admitted"),
+    "close": ("survived", "why"),
+    "reopen": ("by", "reason"),
 }
 LABELS = ("tenant", "key", "model", "price", "postings")
 

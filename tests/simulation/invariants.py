@@ -19,7 +19,7 @@ from simulation.violation import check
 #: What an entry of the journal must say, by name.
 Fact = Mapping[str, Any]
 #: Verbs that may write without an entry in the journal.
-UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "look", "seen", "sweep", "refused"))
+UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "attend", "look", "seen", "sweep", "refused"))
 OUTBOX = frozenset(("notice", "post", "posted"))  # write what tenants are told: see simulation.webhooks
 
 

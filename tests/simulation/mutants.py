@@ -49,7 +49,7 @@ MUTANTS = (
     _of("a known id is reserved again", "reserve", "if known then", "if false then"),
     _of("an Idempotency-Key is forgotten", "reserve", "if first[1] then", "if false then"),
     _of("a released attempt is remembered", "release", "if r.idem then redis.call('DEL', r.idem) end"),
-    _of("a refusal writes", "reserve", "if refused then return",
+    _of("a refusal writes", "reserve", "if refused and (overflow or not req.replay) then return",
         "if refused then redis.call('HSET', scope_key(req.scopes[1]), 'at', at) return"),
     _of("settle is not idempotent", "settle", "':settle']", "':settle'] or r.state == 'settled' and r.state"),
     _of("a running one is released", "release", "':release']", "':release'] or r.state == 'running' and 'released'"),

@@ -12,6 +12,7 @@ end
 
 local redis = {}
 redis.sha1hex = real.sha1hex
+redis.pcall = real.pcall
 function redis.call(name, ...)
   local a = { ... }
   if name == 'EXPIRE' or name == 'PEXPIRE' or name == 'EXPIREAT' then

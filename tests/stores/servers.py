@@ -116,6 +116,15 @@ class Server:
         self.redis.execute_command("REPLICAOF", "127.0.0.1", primary.port)
         until(lambda: self.said("replication")["master_link_status"] == "up", f"{self.port} follows {primary.port}")
 
+    def caught_up(self, primary: "Server") -> None:
+        """Wait until a replica has all that its primary has."""
+        until(
+            lambda: (
+                self.said("replication")["slave_repl_offset"] >= primary.said("replication")["master_repl_offset"]
+            ),
+            f"{self.port} has what {primary.port} has",
+        )
+
     def close(self) -> None:
         self.redis.close()
         self.kill()

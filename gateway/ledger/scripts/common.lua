@@ -40,7 +40,8 @@ end
 -- Appends to the journal in the same step as the change it tells of; the sequence is dense. An entry is one packed
 -- list, {letter of the event, time, id, …}: a stream pays for each field of an entry by itself, and entries are half of
 -- the memory that a prediction takes.
-local LETTERS = { reserve = 'r', confirm = 'c', doubt = 'd', finish = 'f', settle = 's', release = 'x', correct = 'k' }
+local LETTERS = { reserve = 'r', confirm = 'c', doubt = 'd', finish = 'f', settle = 's', release = 'x', correct = 'k',
+  close = 'e', reopen = 'o' }
 local function journal(at, event, id, ...)
   redis.call('SET', prefix .. ':clock', at)
   local seq = redis.call('INCR', prefix .. ':seq')
@@ -51,6 +52,23 @@ end
 -- A store that is full refuses the first write of a script if it needs memory, and none after it, so as not to stop in
 -- the middle. What must be recorded all the same begins with a write that needs none.
 local function must_be_recorded() redis.call('DEL', KEYS[2]) end
+
+-- The epoch: under which server the account is open, and since which failover its sequence numbers run. It is open to
+-- creates where the epoch names this very server and is not closed. See attend.lua.
+local function epoch_key() return prefix .. ':epoch' end
+local function epoch()
+  local e, flat = {}, redis.call('HGETALL', epoch_key())
+  for i = 1, #flat, 2 do e[flat[i]] = flat[i + 1] end
+  return e
+end
+
+-- The replication id of this server, '' where it tells none. A new one is given at every start, and when a replica
+-- becomes primary; second is what the server says of replication.
+local function server_id()
+  local text = redis.pcall('INFO', 'replication')
+  local _, start = string.find(type(text) == 'string' and text or '', 'master_replid:', 1, true)
+  return start and string.sub(text, start + 1, start + 40) or '', text
+end
 
 -- What many reservations have in common (tenant, key, model, price version, id of the postings) is kept once, under a
 -- number that entries and ended records name. A model without a price is a client's word, of which there is no end:

@@ -12,13 +12,17 @@
 --   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
 --   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
 --   policy (number of the one by which it was priced, 0: none);
---   idem: {key, fingerprint} or nil; webhook: the tenant's {url, secret, lane} or nil; dry: answer, but write nothing.
+--   idem: {key, fingerprint} or nil; webhook: the tenant's {url, secret, lane} or nil; dry: answer, but write nothing;
+--   replay: {when it was first admitted, its upstream key, its prediction or ''} of a create that was admitted before a
+--     failover which lost that: nothing is refused but what cannot be counted. nil otherwise.
 -- Replies: {what, now, …}; a check is {violated, used, held, wait_us}
 --   'admitted', now, upstream key, {check}…   as they are after this create (dry: before it)
 --   'refused',  now, {check}…                 before it; nothing is written. Without a violated check: a sum would
 --                                             pass 2^53 - 1
 --   'busy',     now, wait_us, {check}…        every limit passes, but no upstream key has a slot and rate free
 --   'late', now    the call took longer than late_us to arrive   'window', now   not within start and stop
+--   'closed', now, {check}…   the store may have lost what it acknowledged: see attend.lua
+--   'taken', now   a replay whose prediction belongs to another reservation by now
 --   'behind', now, number   the policy in force is another one, of that number
 --   'unseeded', now   a counter is behind its scope, or the set is new: run seed first
 --   'known', now, state, upstream key   this id was reserved before: a repeat changes nothing
@@ -30,7 +34,8 @@ if at - req.at > req.late_us then return { 'late', at } end
 local known = load(req.id)
 if known then return { 'known', at, known.state, known.upstream or '' } end
 
-if req.idem then
+if req.replay and redis.call('HEXISTS', owners_key(), req.replay[3]) == 1 then return { 'taken', at } end
+if req.idem and not req.replay then
   local first = redis.call('HMGET', req.idem[1], 'id', 'fingerprint', 'status', 'body')
   if first[1] then
     if first[2] ~= req.idem[2] then return { 'mismatch', at } end
@@ -41,7 +46,7 @@ if req.idem then
 end
 
 local in_force = tonumber(redis.call('HGET', prefix .. ':policy', 'number') or '0')
-if in_force ~= req.policy then return { 'behind', at, in_force } end
+if in_force ~= req.policy and not req.replay then return { 'behind', at, in_force } end
 if at < req.start or at >= req.stop then return { 'window', at } end
 local text = label_text(req.tenant, req.key, req.model, req.price, req.postings)
 local labels = redis.call('HGET', labels_key(), text)
@@ -101,7 +106,9 @@ for i, c in ipairs(req.checks) do
   before[i] = { violated and 1 or 0, used, held, wait }
   after[i] = { violated and 1 or 0, used + more_used, held + more_held, wait }
 end
-if refused then return { 'refused', at, before } end
+local open = redis.call('HMGET', epoch_key(), 'server', 'closed', 'number')
+if not req.replay and (open[2] or open[1] ~= server_id()) then return { 'closed', at, before } end
+if refused and (overflow or not req.replay) then return { 'refused', at, before } end
 
 -- The key with the most free slots; its log of admissions keeps any 60 s, as upstream sees them, within its rate.
 local chosen, most, wait = nil, 0, nil
@@ -113,6 +120,7 @@ for _, key in ipairs(req.upstream) do
   if ready == 0 and free > most then chosen, most = id, free end
   wait = math.min(wait or ready, ready)
 end
+if req.replay then chosen = req.replay[2] end
 if not chosen then return { 'busy', at, wait or 0, before } end
 if req.dry then return { 'admitted', at, chosen, before } end
 
@@ -130,6 +138,7 @@ for i, c in ipairs(req.checks) do
   if c[2] and c[7] > 0 and after[i][2] + after[i][3] > c[3] - c[7] then granted[#granted + 1] = c[8] end
   if c[6][1] then raise_alerts(at, req.counters[c[4]], c, after[i][2], after[i][3], {}) end
 end
+local sent = req.replay and req.replay[1] or at -- when its create can have been sent, at the earliest
 local given = {}
 for i, rate in ipairs(rates) do
   redis.call('SET', rate[1], rate[2], 'PX', lifetime_ms(rate[2]))
@@ -145,11 +154,12 @@ end
 redis.call('ZREMRANGEBYSCORE', upstream_slots_key(chosen), '-inf', at)
 redis.call('ZADD', upstream_slots_key(chosen), at + req.slot_us, req.id)
 redis.call('ZREMRANGEBYSCORE', upstream_log_key(chosen), '-inf', at - 60000000 - req.send_us)
-redis.call('ZADD', upstream_log_key(chosen), at, req.id)
+redis.call('ZADD', upstream_log_key(chosen), sent, req.id)
 redis.call('EXPIRE', upstream_log_key(chosen), 120)
 
 if not labels then
-  labels = redis.call('HLEN', labels_key()) + 1
+  -- Above all that a failover may have lost, since workers remember what a number stands for.
+  labels = redis.call('HLEN', labels_key()) + 1 + 1000000 * tonumber(open[3] or '0')
   redis.call('HSET', labels_key(), text, labels)
   redis.call('HSET', label_texts_key(), labels, text)
 end
@@ -157,6 +167,7 @@ redis.call('HSET', record_key(req.id), 'state', 'held', 'tenant', req.tenant, 'k
   'price', req.price, 'input', req.input, 'estimate', req.estimate, 'hold', req.hold, 'upstream', chosen, 'admitted', at,
   'scopes', table.concat(req.scopes, '\n'), 'counters', table.concat(counters, '\n'),
   'rates', table.concat(given, '\n'), 'postings', req.postings, 'labels', labels)
+if req.replay then redis.call('HSET', record_key(req.id), 'sent', sent) end
 if req.idem then
   redis.call('HSET', record_key(req.id), 'idem', req.idem[1])
   redis.call('HSET', req.idem[1], 'id', req.id, 'fingerprint', req.idem[2])
@@ -165,7 +176,7 @@ if req.webhook then
   redis.call('HSET', webhook_key(req.id), 'url', req.webhook[1], 'secret', req.webhook[2], 'lane', req.webhook[3])
 end
 redis.call('ZADD', prefix .. ':live', at, req.id)
-redis.call('ZADD', prefix .. ':held', at, req.id)
+redis.call('ZADD', prefix .. ':held', sent, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
 -- What decides a price is mostly one of few: those are kept once, and the entry has the number of its own.
 local facts = req.facts

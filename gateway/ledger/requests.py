@@ -1,0 +1,63 @@
+"""Requests: what the reserve and seed scripts are asked, as they take it."""
+
+from collections.abc import Sequence
+
+from gateway.domain.limit import tenant_scope
+from gateway.domain.window import MICROSECONDS
+from gateway.ledger.decisions import Capacity, Order
+from gateway.ledger.memory import Remembered
+from gateway.ledger.postings import Postings, Snapshot
+
+#: The longest time between a reserve and the first byte of its create: a worker that is later does not send.
+SEND_SECONDS = 2
+LATE_SECONDS = 5  # a reserve that takes longer to arrive than this is refused: its worker has given up
+
+
+def reserve_request(
+    order: Order,
+    postings: Postings,
+    snapshot: Snapshot,
+    upstream: Sequence[Capacity],
+    at_us: int,
+    replay: Remembered | None,
+) -> dict[str, object]:
+    """Ask for a decision at a time of the store; `replay` is a create that was admitted before and is lost."""
+    idem, hook = order.idempotency, order.webhook
+    return {
+        "id": order.id,
+        "at": at_us,
+        "tenant": order.tenant,
+        "key": order.key,
+        "model": order.model,
+        "price": order.price_version,
+        "input": order.input_digest,
+        "estimate": order.estimate,
+        "hold": order.hold,
+        "facts": order.facts,
+        "start": snapshot.start_us,
+        "stop": snapshot.stop_us,
+        "postings": postings.id,
+        "scopes": postings.scopes,
+        "counters": snapshot.counters,
+        "checks": snapshot.checks,
+        "upstream": upstream,
+        "policy": order.policy,
+        "send_us": in_us(SEND_SECONDS),
+        "slot_us": in_us(order.slot_s),
+        "stale_us": in_us(order.stale_s),
+        "late_us": in_us(LATE_SECONDS),
+        "idem": (f"{postings.prefix}:i:{order.tenant}:{idem[0]}", idem[1]) if idem else None,
+        "webhook": (hook.url, hook.secret, f"{tenant_scope(order.tenant)} {hook.origin}") if hook else None,
+        "dry": order.dry,
+        "replay": (replay.admitted_us, replay.upstream_key, replay.prediction) if replay else None,
+    }
+
+
+def seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:
+    """Ask for a set of counters to be registered and brought up."""
+    return {"postings": postings.id, "text": postings.text, "counters": snapshot.counters}
+
+
+def in_us(seconds: float) -> int:
+    """Give a duration in microseconds."""
+    return int(seconds * MICROSECONDS)
