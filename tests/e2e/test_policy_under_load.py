@@ -96,9 +96,10 @@ async def test_an_edit_under_load_loses_and_misprices_nothing(
     assert Counter(each.status for each in sent) == {200: CREATES}, [e for e in sent if e.status != 200][:3]
     held = await admitted(gateway)
     assert Counter(held) == Counter(each.estimate for each in sent)
-    # One policy is in force at a time, so that prices change over as often as there were edits, and not to and fro.
+    # One policy is in force at a time, so that prices change over at most as often as there were edits, and not to and
+    # fro. A quick machine has sent all creates before the first edit is in force.
     runs = [price for price, _ in groupby(held)]
-    assert 2 <= len(runs) <= EDITS + 1, runs
+    assert len(runs) <= EDITS + 1, runs
     assert len({each.prediction for each in sent}) == CREATES
     assert await upstream.arrived() == CREATES
 
@@ -106,6 +107,9 @@ async def test_an_edit_under_load_loses_and_misprices_nothing(
         used, held = await acme.spent()
         return held == 0 and used == await upstream.billed() > 0
 
+    async def last_edit() -> bool:
+        return (await acme.usage())["all"]["limit"] == f"{500 + EDITS}.00"
+
     await until(ended, 60)
-    assert (await acme.usage())["all"]["limit"] == f"{500 + EDITS}.00"
+    await until(last_edit)
     await asyncio.to_thread(gateway.verify_ledger)
