@@ -96,8 +96,8 @@ async def test_an_edit_under_load_loses_and_misprices_nothing(
     assert Counter(each.status for each in sent) == {200: CREATES}, [e for e in sent if e.status != 200][:3]
     held = await admitted(gateway)
     assert Counter(held) == Counter(each.estimate for each in sent)
-    # One policy is in force at a time, so that prices change over at most as often as there were edits, and not to and
-    # fro. A quick machine has sent all creates before the first edit is in force.
+    # One policy is in force at a time, so that prices change over at most as often as there were edits, and not to
+    # and fro. A quick machine has sent all creates before the first edit is in force.
     runs = [price for price, _ in groupby(held)]
     assert len(runs) <= EDITS + 1, runs
     assert len({each.prediction for each in sent}) == CREATES
