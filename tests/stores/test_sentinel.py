@@ -24,6 +24,7 @@ async def test_a_failover_is_followed_though_of_three_sentinels_one_is_dead_and_
     postings = bench.postings(budget(1000))
     for _ in range(5):
         await bench.admit(postings)
+    replica.caught_up(primary)
     primary.kill()
     assert isinstance(await once_up(bench, postings), Closed)  # until it is known that nothing was lost
     assert group.primary_port() == replica.port
