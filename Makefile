@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench-pricing memory
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-pricing memory
 
 help:                     ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -40,6 +40,9 @@ planted: .venv/.ready     ## take each protection of tests/pains out of a copy, 
 
 accuracy: .venv/.ready    ## how exactly budgets are kept, ours and LiteLLM's side by side: FLAGS="--seeds 1"
 	$(RUN)python -m benchmarks.accuracy $(FLAGS)
+
+bench: .venv/.ready       ## speed, ours and that of proxies that are installed, side by side (12 minutes): FLAGS="--rounds 1"
+	$(RUN)python -m benchmarks.speed --output benchmarks/speed.md $(FLAGS)
 
 bench-pricing: .venv/.ready  ## time that pricing takes of a create
 	$(RUN)python -m benchmarks.pricing

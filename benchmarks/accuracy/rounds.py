@@ -15,8 +15,8 @@ from benchmarks.accuracy.calls import UNIT_USD, Call, draw
 from benchmarks.accuracy.crowd import Crowd
 from benchmarks.accuracy.gateways.gateway import Gateway, House
 from benchmarks.accuracy.judge import Verdict, judge
-from benchmarks.accuracy.programs import start_upstream
 from benchmarks.accuracy.scenarios import Scenario
+from benchmarks.programs import start_upstream
 
 #: The cap is this share of what the clients ask for, and half a unit: no sum of calls meets it exactly.
 SHARE = Decimal("0.4")

@@ -12,7 +12,7 @@ import httpx
 
 from benchmarks.accuracy.calls import Answer, Call, End
 from benchmarks.accuracy.gateways.gateway import House
-from benchmarks.accuracy.programs import Command, Program, Replicas, free_port, start_store
+from benchmarks.programs import Command, Program, Replicas, free_port, start_store
 from gateway.policy.keys import key_toml, new_secret
 
 WORKERS = 2

@@ -18,7 +18,7 @@ import httpx
 
 from benchmarks.accuracy.calls import UNIT_USD, Answer, Call, End
 from benchmarks.accuracy.gateways.gateway import House, Unavailable
-from benchmarks.accuracy.programs import Command, Program, Replicas, free_port, start_store
+from benchmarks.programs import Command, Program, Replicas, free_port, start_store
 
 VERSION = "1.106.2"
 VENV = Path(__file__).parents[2] / ".litellm"

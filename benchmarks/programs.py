@@ -14,19 +14,23 @@ from typing import NamedTuple
 
 import httpx
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 
 
 class Program:
-    """One child with all that it starts, in a session of its own; what it says goes to a file."""
+    """One child with all that it starts, in a session of its own; what it says goes to a file.
 
-    def __init__(self, words: Sequence[str], log: Path, environ: Mapping[str, str]) -> None:
+    `core` is the only processor core that it may use, where one is named.
+    """
+
+    def __init__(self, words: Sequence[str], log: Path, environ: Mapping[str, str], core: int | None = None) -> None:
         self._log = log
+        pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                words,
+                [*pinned, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -34,6 +38,11 @@ class Program:
                 cwd=ROOT,
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int:
+        """The id of the process, and of its session."""
+        return self._process.pid
 
     async def answers(self, url: str) -> None:
         """Wait until an address answers 200. Raises RuntimeError with what the program said if it never does."""
@@ -43,7 +52,7 @@ class Program:
                 with suppress(httpx.TransportError):
                     if (await http.get(url)).status_code == 200:
                         return
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.02)
         self.kill()
         raise RuntimeError(f"{self._process.args!r} does not answer at {url}:\n{self.said()[-4000:]}")
 
@@ -130,12 +139,12 @@ async def start_upstream(place: Path) -> tuple[Program, str]:
     return program, f"http://127.0.0.1:{port}"
 
 
-async def start_store(place: Path, binary: Path) -> tuple[Program, str]:
+async def start_store(place: Path, binary: Path, core: int | None = None) -> tuple[Program, str]:
     """Start a Redis or Valkey that loses nothing that it acknowledged; gives it and its address."""
     port = free_port()
     flags = {"port": port, "bind": "127.0.0.1", "dir": place, "appendonly": "yes", "appendfsync": "always"}
     flags |= {"maxmemory-policy": "noeviction", "save": ""}
     words = [str(binary), *(word for name, value in flags.items() for word in (f"--{name}", str(value)))]
-    program = Program(words, place / "store.log", {})
+    program = Program(words, place / "store.log", {}, core)
     await program.says("eady to accept connections")
     return program, f"redis://127.0.0.1:{port}"

@@ -1,0 +1,64 @@
+"""Accounting: what the kernel says of processes; of Linux."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
+
+
+def family(leader: int) -> list[int]:
+    """Give a process and all its descendants, whatever session they are in."""
+    parents = {int(place.name): _parent(int(place.name)) for place in Path("/proc").glob("[0-9]*")}
+    found = [leader]
+    for each in found:  # it grows while it is read
+        found += [pid for pid, parent in parents.items() if parent == each]
+    return found
+
+
+def cpu_us(pids: Iterable[int]) -> float:
+    """Give the time that processes spent on processors so far, in microseconds; scheduler's clock, not ticks."""
+    return sum(_cpu_us(pid) for pid in pids)
+
+
+def rss_mb(pids: Iterable[int]) -> float:
+    """Give the memory of processes, in MB: what they share is divided between those who share it."""
+    return sum(_pss_kb(pid) for pid in pids) / 1000
+
+
+def command(pid: int) -> str:
+    """Give the command line of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _cpu_us(pid: int) -> float:
+    try:  # nanoseconds on a processor, of every thread
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
+    except (OSError, ValueError, IndexError):
+        fields = _stat(pid)
+        return (int(fields[11]) + int(fields[12])) * _TICK_US if fields else 0.0
+
+
+def _pss_kb(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Give the fields behind the name, which may hold blanks; None of a process that has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

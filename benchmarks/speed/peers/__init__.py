@@ -1,0 +1,1 @@
+"""The proxies that are measured, each behind one small interface."""

@@ -1,0 +1,12 @@
+"""Every proxy that can be measured, by its name on the command line."""
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.speed.peers.eachlabs import EachlabsGateway
+from benchmarks.speed.peers.nginx import Nginx
+from benchmarks.speed.peers.peer import Peer
+
+PEERS: Mapping[str, Callable[[], Peer]] = {
+    "eachlabs-gateway": EachlabsGateway,
+    "nginx": Nginx,
+}

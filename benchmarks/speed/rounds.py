@@ -1,0 +1,102 @@
+"""Rounds: each proxy in turn is started, put under its loads and stopped, so that nothing else runs beside it."""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from benchmarks.programs import Program, free_port
+from benchmarks.speed.accounting import cpu_us, rss_mb
+from benchmarks.speed.load import Call, Loaded, saturate, steady
+from benchmarks.speed.peers.peer import House, Peer
+
+#: Connections at a time, and how long they send, in seconds.
+CROWDS = {32: 3, 4: 2}
+#: Requests a second of the steady stream, and for how long; a proxy that carries less is not asked.
+STEADY_PER_SECOND = 400
+STEADY_SECONDS = 2
+
+
+class Measured(NamedTuple):
+    """One load of one proxy in one round; `crowd` is "4", "32" or "steady".
+
+    `cpu_us` is processor time of the proxy's own processes for each request; `reached` is how many requests upstream
+    saw for each that was sent.
+    """
+
+    peer: str
+    load: str
+    crowd: str
+    seen: Loaded
+    cpu_us: float
+    reached: float
+
+
+class Started(NamedTuple):
+    """One start of one proxy: seconds until it answered, and its memory in MB after its loads."""
+
+    peer: str
+    seconds: float
+    rss_mb: float
+
+
+async def play(peer: Peer, store: Path, cores: tuple[int, int]) -> AsyncIterator[Measured | Started]:
+    """Measure one proxy under all its loads."""
+    with tempfile.TemporaryDirectory(prefix="speed-", ignore_cleanup_errors=True) as folder:
+        async with _stub(Path(folder), cores[1]) as upstream:
+            house = House(Path(folder), upstream, store, *cores)
+            try:
+                begun = time.monotonic()
+                await peer.start(house)
+                seconds = time.monotonic() - begun
+                for load in peer.loads:
+                    call = await peer.prepare(load)
+                    async for each in _crowds(peer, load, call, house):
+                        yield each
+                yield Started(peer.name, seconds, rss_mb(peer.processes()))
+            finally:
+                await asyncio.to_thread(peer.stop)
+
+
+async def _crowds(peer: Peer, load: str, call: Call, house: House) -> AsyncIterator[Measured]:
+    place, core = house.place, house.other_core
+    fastest = 0.0
+    for clients, seconds in CROWDS.items():
+        saturated = saturate(peer.url, call, clients, seconds, place, core)
+        measured = await _measured(peer, load, str(clients), house, saturated)
+        fastest = max(fastest, measured.seen.per_second)
+        yield measured
+    if fastest > STEADY_PER_SECOND * 1.2:
+        stream = steady(peer.url, call, STEADY_PER_SECOND, STEADY_SECONDS, place, core)
+        yield await _measured(peer, load, "steady", house, stream)
+
+
+async def _measured(peer: Peer, load: str, crowd: str, house: House, work: Awaitable[Loaded]) -> Measured:
+    pids = peer.processes()
+    before, arrived = cpu_us(pids), await _arrived(house.upstream)
+    seen = await work
+    spent, arrived = cpu_us(pids) - before, await _arrived(house.upstream) - arrived
+    return Measured(peer.name, load, crowd, seen, spent / seen.requests, arrived / seen.requests)
+
+
+@asynccontextmanager
+async def _stub(place: Path, core: int) -> AsyncIterator[str]:
+    port = free_port()
+    words = [sys.executable, "-m", "benchmarks.speed.stub", "--port", str(port)]
+    program = Program(words, place / "stub.log", {}, core)
+    try:
+        await program.answers(f"http://127.0.0.1:{port}/count")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        program.stop()
+
+
+async def _arrived(upstream: str) -> int:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return int((await http.get(f"{upstream}/count")).text)
