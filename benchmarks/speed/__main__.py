@@ -52,7 +52,8 @@ def _told(each: Measured | Started) -> str:
     seen = each.seen
     return (
         f"{each.peer}, {each.load}, {each.crowd}: {seen.per_second:.0f}/s, {each.cpu_us:.0f} us,"
-        f" p50 {seen.p50_ms:.2f} p99 {seen.p99_ms:.2f} ms, {seen.failed} of {seen.requests} failed, reached {each.reached:.2f}"
+        f" p50 {seen.p50_ms:.2f} p99 {seen.p99_ms:.2f} ms,"
+        f" {seen.failed} of {seen.requests} failed, reached {each.reached:.2f}"
     )
 
 

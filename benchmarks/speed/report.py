@@ -29,8 +29,9 @@ def report(versions: Mapping[str, str], found: Sequence[Measured | Started], wor
 def _heading(versions: Mapping[str, str], words: Sequence[str]) -> str:
     commit = _said("git", "describe", "--always", "--dirty")
     model = _said("sh", "-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2")
+    command = shlex.join(["python", "-m", "benchmarks.speed", *words])
     lines = [
-        f"Commit {commit}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `{shlex.join(['python', '-m', 'benchmarks.speed', *words])}`.",
+        f"Commit {commit}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `{command}`.",
         f"{os.cpu_count()} × {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}."
         " One core is the proxy's alone; load, stub upstream and store share another.",
         "",
