@@ -1,11 +1,13 @@
-"""What an ended prediction takes of the store's memory, its journal entries included.
+"""What an ended prediction takes of the store's memory, its journal entries and its part of the checkpoint included.
 
-    make memory FLAGS="--predictions 100000 --server redis-server --plain"
+    make memory FLAGS="--predictions 100000 --apart 60 --server redis-server --plain"
 
 Starts a store of its own, takes predictions through their whole life (reserve, confirm, settle) with names as long as
 they are in practice, and prints the difference of the server's `used_memory` for each, and where it lies: what is
-freed as each key is deleted. `--server` measures another server than the embedded one, `--plain` one that packs
-hashes as its makers set it, as an operator's own store does.
+freed as each key is deleted. The checkpoint has sums by the quarter of an hour, which many predictions share, and few
+where they come `--apart` by so many seconds; those by the second are left out, since they are kept for two hours.
+`--server` measures another server than the embedded one, `--plain` one that packs hashes as its makers set it, as an
+operator's own store does.
 """
 
 import argparse
@@ -13,6 +15,8 @@ import asyncio
 import itertools
 import tempfile
 import uuid
+from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,10 +27,12 @@ from gateway.cli.assembly import new_id
 from gateway.domain.limit import Limit, LimitKind, Mode
 from gateway.domain.reservation import How
 from gateway.domain.window import WindowName
+from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.decisions import Admitted, Capacity, Order
 from gateway.ledger.embedded import EmbeddedStore, find_server
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.postings import Postings, account_prefix
+from gateway.ledger.scratch import ScratchLedger
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import connect
 
@@ -35,13 +41,12 @@ PREFIX = account_prefix(ACCOUNT)
 TENANTS = ("acme-media", "initech", "umbrella-group", "globex")
 HOLD, COST = 1_700_000, 1_400_000
 FACTS = '{"image_size":"landscape_16_9","image_urls":[1]}'
-#: In flight at once: what keeps the measurement short.
-AT_ONCE = 16
 #: Taken through their life before the measurement, for what only the first ones take.
 FIRST = 1000
+BEGIN_US = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-async def measure(predictions: int, server: str | None, *, plain: bool) -> None:
+async def measure(predictions: int, apart_s: float, server: str | None, *, plain: bool) -> None:
     """Print what a prediction takes."""
     with tempfile.TemporaryDirectory(prefix="memory-") as folder:
         async with (
@@ -50,10 +55,14 @@ async def measure(predictions: int, server: str | None, *, plain: bool) -> None:
         ):
             await _configure(redis, plain=plain)
             store = connect(running.url)
-            ledger = Ledger(store, load_scripts(), ACCOUNT)
-            await _live(ledger, FIRST)
+            scripts = load_scripts((files("gateway.ledger") / "scripts" / "replay_clock.lua").read_text())
+            scratch, checkpoint = ScratchLedger(store, scripts, ACCOUNT), Checkpoint(store, scripts, ACCOUNT)
+            begin_us = await _live(scratch, FIRST, BEGIN_US, apart_s)
+            await checkpoint.roll()
             before = await _used(redis)
-            await _live(ledger, predictions)
+            end_us = await _live(scratch, predictions, begin_us, apart_s)
+            await checkpoint.roll()
+            await checkpoint.prune(end_us + 4 * 3600 * 1_000_000)
             taken = (await _used(redis) - before) / predictions
             print(f"{await _name(redis)}: {taken:.0f} bytes for each of {predictions} ended predictions")
             for key in sorted(map(str, await redis.keys("*"))):
@@ -76,15 +85,15 @@ async def _configure(redis: Redis, *, plain: bool) -> None:
         await redis.config_set(name, value)
 
 
-async def _live(ledger: Ledger, predictions: int) -> None:
-    """Take predictions through their life, several at once."""
-    tenants = itertools.islice(itertools.cycle([(tenant, _postings(tenant)) for tenant in TENANTS]), predictions)
-
-    async def one_after_another() -> None:
-        for tenant, postings in tenants:
-            await _one(ledger, tenant, postings)
-
-    await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
+async def _live(scratch: ScratchLedger, predictions: int, begin_us: int, apart_s: float) -> int:
+    """Take predictions through their life, one after another; returns the time at which the next would begin."""
+    tenants = itertools.cycle([(tenant, _postings(tenant)) for tenant in TENANTS])
+    at_us = begin_us
+    for tenant, postings in itertools.islice(tenants, predictions):
+        await scratch.at(at_us)
+        await _one(scratch.ledger, tenant, postings)
+        at_us += int(apart_s * 1_000_000)
+    return at_us
 
 
 async def _one(ledger: Ledger, tenant: str, postings: Postings) -> None:
@@ -131,7 +140,8 @@ async def _name(redis: Redis) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=int, default=20_000)
+    parser.add_argument("--apart", type=float, default=0.6, metavar="SECONDS", help="default 0.6: a hundred a minute")
     parser.add_argument("--server", help="a valkey-server or redis-server; default the embedded one")
     parser.add_argument("--plain", action="store_true", help="hash-max-listpack-* as servers have them")
     flags = parser.parse_args()
-    asyncio.run(measure(flags.predictions, flags.server, plain=flags.plain))
+    asyncio.run(measure(flags.predictions, flags.apart, flags.server, plain=flags.plain))

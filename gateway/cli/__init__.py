@@ -25,7 +25,7 @@ COMMANDS = {
     "prices": Command("prices", "compare what upstream bills with what the prices say"),
     "quote": Command("quote", "price a request without sending it"),
     "keys": Command("keys", "make, list, rotate and revoke keys of tenants"),
-    "ledger": Command("ledger", "verify, rebuild or export the ledger"),
+    "ledger": Command("ledger", "verify, rebuild, trim or export the ledger"),
     "reconcile": Command("reconcile", "compare the ledger with upstream's own list"),
     "webhooks": Command("webhooks", "list what tenants were not told, tell it again, and show a tenant's secret"),
     "usage": Command("usage", "spend and holds by tenant, key, model and day"),

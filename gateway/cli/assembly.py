@@ -73,6 +73,7 @@ class Assembly:
         upstream_secret: str | None = None,
         public_url: str | None = None,
         private_destinations: Collection[str] = (),
+        journal_days: int | None = None,
         probe: Probe | None = None,
     ) -> None:
         self.app = AppInForce()
@@ -87,6 +88,7 @@ class Assembly:
         self._addresses = Addresses(secret, public_url)
         self._signer = Signer(secret)
         self._private_destinations = private_destinations
+        self._journal_days = journal_days
         self._probe = probe
         self._scripts = load_scripts()
         self._owners = owners
@@ -164,12 +166,15 @@ class Assembly:
         for parts, policy in self._known.values():
             account = parts.ledger.account
             self._actors += [self._recovery(parts, policy), self._reconciler(parts, policy)]
-            self._actors += [self._teller(account, policy), Upkeep(self._store, self._scripts, account)]
+            self._actors += [self._teller(account, policy), self._upkeep(account)]
             self._actors.append(self._courier(parts))
         for actor in self._actors:
             task = asyncio.ensure_future(actor.run())
             self._rounds.add(task)
             task.add_done_callback(self._rounds.discard)
+
+    def _upkeep(self, account: str) -> Upkeep:
+        return Upkeep(self._store, self._scripts, account, self._journal_days)
 
     def _teller(self, account: str, policy: Policy) -> Teller:
         def addresses(scope: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from gateway.domain.money import format_usd
 from gateway.ledger.embedded import StoreFailed, has_ledger
 from gateway.ledger.gauges import LimitUse
 from gateway.ledger.present import read_present
+from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.views import Views
 from gateway.policy import Policy, PolicyInvalid
@@ -91,7 +92,8 @@ async def _with_effects(
             mine = set(new.limits(account))
             asked = [change for change in changes if change.new_limit in mine]
             limits = [change.new_limit for change in asked if change.new_limit is not None]
-            uses, now_us = await read_present(store, account, limits), await Views(store, account).now_us()
+            uses = await read_present(store, load_scripts(), account, limits)
+            now_us = await Views(store, account).now_us()
             told |= {change: _told(change, use, now_us) for change, use in zip(asked, uses, strict=True)}
     return [told.get(change, Told(change)) for change in changes]
 

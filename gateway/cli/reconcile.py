@@ -16,7 +16,6 @@ from gateway.cli.tables import write_csv
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.embedded import StoreFailed
 from gateway.ledger.history import HistoryTrimmed, read_history
-from gateway.ledger.journal import read_journal
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import LedgerUnavailable, Store
@@ -91,7 +90,7 @@ async def _collect(flags: argparse.Namespace) -> Found | None:
         finally:
             await client.aclose()
         wide = period.from_us - MARGIN_US, period.until_us + MARGIN_US
-        history = {id_: await read_history(id_, read_journal(store, id_), *wide) for id_ in policy.accounts}
+        history = {id_: await read_history(store, id_, *wide) for id_ in policy.accounts}
         rows = compare({id_: tuple(found.values()) for id_, found in history.items()}, bills, period)
         return Found(period, tuple(policy.accounts), rows)
 

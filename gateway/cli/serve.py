@@ -104,6 +104,7 @@ async def _serve(settings: Settings) -> None:
             public_url=settings.public_url,
             secret=(await find_secret(settings, os.environ, store)).texts,
             private_destinations=settings.private_destinations or (),
+            journal_retention=settings.journal_retention,
             demo_key=key,
         )
         watch = _watch(policy, load, store, settings)

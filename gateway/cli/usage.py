@@ -16,7 +16,8 @@ from gateway.domain.money import format_usd
 from gateway.ledger.embedded import StoreFailed
 from gateway.ledger.granted import sum_granted
 from gateway.ledger.journal import read_journal
-from gateway.ledger.spending import Group, Sum, sum_spending
+from gateway.ledger.scripts import load_scripts
+from gateway.ledger.spending import Group, Sum, read_spending
 from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.views import Views
 from gateway.settings import SettingInvalid
@@ -70,7 +71,7 @@ async def _collect(flags: argparse.Namespace) -> tuple[dict[Group, Sum], list[st
         sums: dict[Group, Sum] = {}
         raised: list[str] = []
         for account in policy.accounts:
-            sums |= await sum_spending(account, read_journal(store, account))
+            sums |= await read_spending(store, load_scripts(), account)
             raised += raised_now(policy.limits(account), await Views(store, account).now_us())
         return sums, raised
 

@@ -55,6 +55,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     upstream_secret: str | None = None
     public_url: str | None = None
     private_destinations: tuple[str, ...] = ()
+    journal_retention: int | None = None
     demo_key: DemoKey | None = None
 
 
@@ -94,6 +95,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             upstream_secret=config.upstream_secret,
             public_url=config.public_url,
             private_destinations=config.private_destinations,
+            journal_days=config.journal_retention,
             probe=probe,
         )
         follower = _follow(config, assembly, store)

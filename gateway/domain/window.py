@@ -13,8 +13,11 @@ from zoneinfo import ZoneInfo
 MICROSECONDS = 1_000_000
 #: Where the window "total" ends: never, as far as an integer that survives Lua can say.
 FOREVER_US = 2**53 - 1
-#: Into how many buckets the length of a rolling window is cut; a minute has 60 s, so that all are whole seconds.
+#: Into how many buckets the length of a rolling window is cut, or a few less.
 BUCKETS = 60
+#: Up to which length (minutes) a bucket is of whole seconds, minutes, quarters of an hour or days: the ledger keeps
+#: old sums by those, so that a window can be added up from them long after.
+GRIDS = ((60, 1), (719, 60), (40 * 1440, 900), (366 * 1440, 86400))
 LONGEST_MINUTES = 366 * 1440
 _LENGTH = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 _MINUTES = MappingProxyType({"m": 1, "h": 60, "d": 1440})
@@ -44,18 +47,25 @@ class MonthFrom:
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """The last so many minutes at any moment, counted in buckets of a sixtieth of them.
+    """The last so many minutes at any moment, counted in buckets of about a sixtieth of them.
 
-    A window is the bucket of now and the sixty before it: what is admitted counts for the whole length, and for up to
-    one bucket more. So no span of that length, wherever it begins, has more in it than the window had at its end.
+    A window is the bucket of now and as many before it as the length takes: what is admitted counts for the whole
+    length, and for up to two buckets more. So no span of that length, wherever it begins, has more in it than the
+    window had at its end.
     """
 
     minutes: int
 
     @property
     def bucket_us(self) -> int:
-        """How long a bucket is."""
-        return self.minutes * 60 * MICROSECONDS // BUCKETS
+        """How long a bucket is: a sixtieth of the length, or the next longer one of the grid."""
+        grid_s = next(grid_s for longest, grid_s in GRIDS if self.minutes <= longest)
+        return -(-self.minutes * 60 // (BUCKETS * grid_s)) * grid_s * MICROSECONDS
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets a window has: that of now, and those before it."""
+        return -(-self.minutes * 60 * MICROSECONDS // self.bucket_us) + 1
 
     def __str__(self) -> str:
         days, hours = self.minutes // 1440, self.minutes // 60
@@ -108,7 +118,7 @@ def bounds(window: Window, zone: ZoneInfo, at_us: int) -> Bounds:
         return Bounds(0, FOREVER_US)
     if isinstance(window, Rolling):
         stop_us = (at_us // window.bucket_us + 1) * window.bucket_us
-        return Bounds(stop_us - (BUCKETS + 1) * window.bucket_us, stop_us)
+        return Bounds(stop_us - window.buckets * window.bucket_us, stop_us)
     at_s = at_us // MICROSECONDS
     if window is WindowName.MINUTE or window is WindowName.HOUR:
         start_s, stop_s = _clock_bounds(60 if window is WindowName.MINUTE else 3600, zone, at_s)

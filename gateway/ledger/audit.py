@@ -1,158 +1,164 @@
-"""The audit: is every counter what the journal says? It runs beside a gateway that goes on."""
+"""The audit: is every counter what checkpoint and journal say? It runs beside a gateway that goes on."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from gateway.domain.window import MICROSECONDS
-from gateway.ledger.fold import Fold, Place, parse_place
-from gateway.ledger.journal import Entry, read_journal
-from gateway.ledger.postings import Counted, account_prefix
-from gateway.ledger.rolling import add_up, read_buckets
+from gateway.ledger.checkpoint import Checkpoint, Position, composable
+from gateway.ledger.fold import NOTHING, Place, added, place_of
+from gateway.ledger.journal import JournalGap
+from gateway.ledger.postings import Counted, account_prefix, parse_postings
+from gateway.ledger.reading import Reading, read_postings
+from gateway.ledger.rolling import add_up
+from gateway.ledger.rows import Moment, Row, Rows, batches
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
 
-#: Counters that are read in one step of the store.
-BATCH = 200
+#: What a counter must be, place by place.
+Said = Mapping[Place, Counted]
+#: Trims that may come between before a verification gives up.
+TRIES = 4
 
 
 @dataclass(slots=True)
 class Report:
-    """What an audit found; `faults` is empty where the ledger is right."""
+    """What an audit found; `faults` is empty where the ledger is right.
+
+    `entries` is the journal's length in its life, of which `dropped` are no longer in it. `unproven` counters belong
+    to windows that are over, and for which the journal no longer reaches back far enough.
+    """
 
     entries: int = 0
+    dropped: int = 0
     counters: int = 0
+    unproven: int = 0
     live: int = 0
+    rolled: int = 0
     faults: list[str] = field(default_factory=list)
 
 
-class Standing(NamedTuple):
-    """A counter as it stands: its sums from `place` on, and of one that rolls each bucket's own.
-
-    `seen` is the number, in its scope, of the last entry that it has seen.
-    """
-
-    place: Place
-    counted: Counted
-    seen: int
-    buckets: Mapping[int, Counted]
-
-
 class Auditor:
-    """Recomputes one account's counters from its journal. Every method may raise LedgerUnavailable."""
+    """Recomputes one account's counters. Every method may raise LedgerUnavailable."""
 
     def __init__(self, store: Store, scripts: Mapping[str, Script], account: str) -> None:
         self._store = store
         self._scripts = scripts
         self._account = account
         self._prefix = account_prefix(account)
+        self._checkpoint = Checkpoint(store, scripts, account)
+        self._rows = Rows(store, scripts, account)
 
     async def verify(self) -> Report:
-        """Compare every counter, at a moment of the journal, with the fold of the journal up to that moment."""
-        places = await self._places()
-        fold, report = await self._new_fold(places), Report(counters=len(places))
-        for first in range(0, len(places), BATCH) or (0,):
-            batch = places[first : first + BATCH]
-            sequence, standings = await self._read(batch)
-            await self._advance(fold, sequence)
-            report.faults += [fault for each in standings for fault in _differences(fold, each)]
-        report.faults += fold.faults + await self._lost_reservations(fold)
-        report.entries, report.live = fold.sequence, len(fold.live)
+        """Compare every counter, at a moment of the journal, with what checkpoint and journal say at that moment."""
+        for _ in range(TRIES):
+            begin = await self._checkpoint.position()
+            try:
+                return await self._verify(begin)
+            except JournalGap as gap:
+                if (await self._checkpoint.position()).floor <= begin.floor:
+                    return Report(faults=[f"{gap}; what is behind it proves nothing"])
+        raise LedgerUnavailable("the journal is trimmed all the while; verify again when that is done")
+
+    async def verify_checkpoint(self) -> Report:
+        """Compare the counters of the windows that are open with the checkpoint and the little that is behind it.
+
+        This is what a trim rests on, and takes no longer for a longer journal.
+        """
+        begin, postings = await self._checkpoint.position(), await read_postings(self._store, self._account)
+        moment, _ = await self._rows.read([])
+        counters = sorted({counter for text in postings.values() for counter in parse_postings(text)[1]}, key=str)
+        places = [Place(each, 0) if each.bucket_us else place_of(each, moment.now_us) for each in counters]
+        reading = Reading(self._store, self._account, postings, places, begin.without_journal(), {})
+        return await self._compare(reading, places, Report(dropped=begin.dropped, rolled=begin.rolled))
+
+    async def _verify(self, begin: Position) -> Report:
+        places = await self._rows.all_places()
+        reading = await self._reading(places, begin)
+        report = await self._compare(reading, places, Report(dropped=begin.dropped, rolled=begin.rolled))
+        report.faults += await self._lost_reservations(reading) + reading.lives.faults
+        report.entries, report.live = begin.dropped + reading.entries, len(reading.lives.open)
+        return report
+
+    async def _compare(self, reading: Reading, places: Sequence[Place], report: Report) -> Report:
+        for batch in batches(places):
+            moment, rows = await self._rows.read(batch)
+            await reading.advance(moment.sequence)
+            for row in rows:
+                said = _said(reading, row, moment)
+                report.unproven += not said
+                report.faults += dict.fromkeys(_differences(reading, row, said))  # each once, whoever says it
+        report.counters = len(places)
         return report
 
     async def rebuild(self) -> Report:
-        """Write every counter anew from the journal; no gateway may be admitting meanwhile.
+        """Write checkpoint and counters anew; no gateway may be admitting meanwhile.
 
         Raises LedgerUnavailable where one does: then nothing, or only some counters, were written, all of them right.
         """
-        places = await self._places()
-        fold, report = await self._new_fold(places), Report(counters=len(places))
-        sequence, _ = await self._read([])
-        await self._advance(fold, sequence)
-        for first in range(0, len(places), BATCH):
-            _, standings = await self._read(places[first : first + BATCH])
-            rows = [_row(self._prefix, fold, each.place) for each in standings]
-            request = {"sequence": sequence, "counters": rows}
+        await self._checkpoint.remake()
+        begin = await self._checkpoint.position()
+        places = await self._rows.all_places()
+        reading, report = await self._reading(places, begin), Report(dropped=begin.dropped, counters=len(places))
+        for batch in batches(places):
+            moment, rows = await self._rows.read(batch)
+            await reading.advance(moment.sequence)
+            said = [(row.place, found[0]) for row in rows if (found := _said(reading, row, moment))]
+            report.unproven += len(rows) - len(said)
+            right = [_restored(self._prefix, place, found) for place, found in said]
+            request = {"sequence": moment.sequence, "counters": right}
             what, _ = await self._store.run(self._scripts["restore"], self._prefix, request)
             if what != b"done":
                 raise LedgerUnavailable("the journal moved on; stop every gateway on this store, and rebuild again")
-        report.entries, report.live, report.faults = fold.sequence, len(fold.live), fold.faults
+        report.entries, report.live = begin.dropped + reading.entries, len(reading.lives.open)
+        report.faults = reading.lives.faults
         return report
 
-    async def _places(self) -> list[Place]:
-        """Find every counter that the store has, in an order that does not change."""
-        keys: set[bytes] = set()
-        cursor = 0
-        while True:
-            scan = ("SCAN", cursor, "MATCH", f"{self._prefix}:c:*", "COUNT", 1000)
-            cursor, page = await self._store.near(self._prefix, *scan)
-            keys.update(page)
-            if int(cursor) == 0:
-                return [parse_place(key.decode()) for key in sorted(keys)]
+    async def _reading(self, places: Sequence[Place], begin: Position) -> Reading:
+        before = await self._checkpoint.open_at_floor()
+        postings = await read_postings(self._store, self._account)
+        return Reading(self._store, self._account, postings, places, begin, before)
 
-    async def _new_fold(self, places: Sequence[Place]) -> Fold:
-        reply = await self._store.read("HGETALL", f"{self._prefix}:postings")
-        postings = {id_.decode(): text.decode() for id_, text in reply.items()}
-        return Fold(postings, [place.counter for place in places])
-
-    async def _advance(self, fold: Fold, sequence: int) -> None:
-        """Fold up to a sequence number and no further."""
-        if fold.sequence >= sequence:
-            return
-        entries: AsyncIterator[Entry] = read_journal(self._store, self._account, fold.sequence)
-        async for entry in entries:
-            fold.add(entry)
-            if fold.sequence >= sequence:
-                return
-        fold.faults.append(f"the journal ends at {fold.sequence}, but {sequence} entries were written")
-
-    async def _read(self, places: Sequence[Place]) -> tuple[int, list[Standing]]:
-        """Read counters, and the sequence at that moment."""
-        request = {"counters": [_key(self._prefix, place) for place in places]}
-        _, _, sequence, *rows = await self._store.run(self._scripts["audit"], self._prefix, request)
-        return int(sequence), [_standing(place, row) for place, row in zip(places, rows, strict=True)]
-
-    async def _lost_reservations(self, fold: Fold) -> list[str]:
-        """Compare the live reservations with those that the journal has not ended, unless it has moved on."""
-        ids = await self._store.read("ZRANGE", f"{self._prefix}:live", 0, -1)
-        sequence, _ = await self._read([])
-        if sequence != fold.sequence:
-            return []
-        live = {id_.decode() for id_ in ids}
-        return [f"{id_} is live in one of store and journal only" for id_ in sorted(live ^ fold.live)]
+    async def _lost_reservations(self, reading: Reading) -> list[str]:
+        """Compare the live reservations with those that the journal has not ended."""
+        moment, live = await self._rows.live()
+        await reading.advance(moment.sequence)
+        return [f"{id_} is live in one of store and journal only" for id_ in sorted(live ^ reading.lives.open)]
 
 
-def _standing(place: Place, row: Sequence[Any]) -> Standing:
-    charged, held, predictions, seen, from_s, flat = row
-    if from_s:
-        place = Place(place.counter, from_s * MICROSECONDS)
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    return Standing(place, Counted(charged, held, predictions), seen, read_buckets(fields))
+def _said(reading: Reading, row: Row, moment: Moment) -> list[Said]:
+    """Give what a counter must be: by the journal alone where it reaches back so far, and by the checkpoint."""
+    said: list[Said] = []
+    if reading.covers(row.place):
+        said.append({place: reading.sums.of(place) for place in row.checkpoint})
+    if composable(row.place, moment.now_us):
+        tail = reading.behind(moment.rolled)
+        said.append({place: added(part.counted, tail.of(place)) for place, part in row.checkpoint.items()})
+    return said
 
 
-def _differences(fold: Fold, standing: Standing) -> Iterator[str]:
+def _differences(reading: Reading, row: Row, said: Sequence[Said]) -> Iterator[str]:
     """Compare; a counter that is behind the last entry in its window is brought up before it is used again."""
-    counter, parts = standing.place.counter, list(standing.place.window())
-    if standing.seen < max(fold.number_of(part) for part in parts):
+    lasts = [reading.sums.last(place) for place in row.checkpoint]
+    if not reading.covers(row.place):
+        lasts += [part.last for part in row.checkpoint.values()]
+    if row.seen < max(lasts):
         return
-    expected = add_up(fold.sum_of(part) for part in parts)
-    if standing.counted != expected:
-        found = f"counted {tuple(standing.counted)}, the journal says {tuple(expected)}"
-        yield f"{counter} from {standing.place.start_us}: {found}"
-    for part in parts if counter.bucket_us else ():
-        counted = standing.buckets.get(part.start_us, Counted(0, 0, 0))
-        if counted != (said := fold.sum_of(part)):
-            yield f"{counter}, bucket {part.start_us}: counted {tuple(counted)}, the journal says {tuple(said)}"
+    for right in said:
+        yield from _difference(f"{row.place.counter} from {row.place.start_us}", row.counted, add_up(right.values()))
+        for place in right if row.place.counter.bucket_us else ():
+            bucket = row.buckets.get(place.start_us, NOTHING)
+            yield from _difference(f"{place.counter}, bucket {place.start_us}", bucket, right[place])
 
 
-def _row(prefix: str, fold: Fold, place: Place) -> tuple[str, Counted, list[tuple[int, Counted]], int | bool]:
-    """Give a counter as the journal says it, as restore takes it."""
-    parts = [(part.start_us // MICROSECONDS, fold.sum_of(part)) for part in place.window()]
-    sums = add_up(counted for _, counted in parts)
+def _difference(what: str, counted: Counted, right: Counted) -> Iterator[str]:
+    if counted != right:
+        yield f"{what}: counted {tuple(counted)}, the journal says {tuple(right)}"
+
+
+def _restored(prefix: str, place: Place, said: Said) -> tuple[str, Counted, list[tuple[int, Counted]], int | bool]:
+    """Give a counter as it must be, as restore takes it."""
+    key, sums = place.counter.key(prefix, place.start_us), add_up(said.values())
     if not place.counter.bucket_us:
-        return _key(prefix, place), sums, [], False
-    return _key(prefix, place), sums, [part for part in parts if any(part[1])], place.start_us // MICROSECONDS
-
-
-def _key(prefix: str, place: Place) -> str:
-    return place.counter.key(prefix, place.start_us)
+        return key, sums, [], False
+    buckets = [(each.start_us // MICROSECONDS, counted) for each, counted in said.items() if any(counted)]
+    return key, sums, buckets, place.start_us // MICROSECONDS

@@ -1,12 +1,15 @@
-"""The fold: what every counter must be, worked out from the journal alone."""
+"""The fold: what every entry of the journal posts to the counters, and what it comes to."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from gateway.domain.window import BUCKETS, MICROSECONDS, bounds
-from gateway.ledger.journal import Closed, Corrected, Entry, Released, Reopened, Reserved, Settled
+from gateway.domain.window import MICROSECONDS, Bounds, Rolling, bounds
+from gateway.ledger.journal import Corrected, Entry, Released, Reserved, Settled
 from gateway.ledger.postings import Counted, Counter, parse_counter
+
+NOTHING = Counted(0, 0, 0)
 
 
 class Place(NamedTuple):
@@ -15,16 +18,31 @@ class Place(NamedTuple):
     counter: Counter
     start_us: int
 
+    @property
+    def stop_us(self) -> int:
+        """Where its window, or bucket, ends."""
+        width = self.counter.bucket_us
+        return self.start_us + width if width else _bounds(self.counter, self.start_us // MICROSECONDS).stop_us
+
+    @property
+    def length_us(self) -> int:
+        """How long the window is that begins here."""
+        window, width = self.counter.window, self.counter.bucket_us
+        return window.buckets * width if isinstance(window, Rolling) else self.stop_us - self.start_us
+
     def window(self) -> "Iterable[Place]":
         """Give the places of which the counter has the sum: this one alone, or the buckets of a window from it on."""
-        width = self.counter.bucket_us
-        return (Place(self.counter, self.start_us + width * number) for number in range(BUCKETS + 1 if width else 1))
+        window, width = self.counter.window, self.counter.bucket_us
+        count = window.buckets if isinstance(window, Rolling) else 1
+        return (Place(self.counter, self.start_us + width * number) for number in range(count))
 
 
-def place_of(counter: Counter, at_us: int) -> Place:
-    """Find where a counter counts what was admitted at an instant."""
-    width = counter.bucket_us
-    return Place(counter, at_us // width * width if width else bounds(counter.window, counter.zone, at_us).start_us)
+class Post(NamedTuple):
+    """What one entry adds to one counter; where it `counts`, a counter is complete only if it has seen the entry."""
+
+    place: Place
+    change: Counted
+    counts: bool
 
 
 def parse_place(key: str) -> Place:
@@ -33,96 +51,112 @@ def parse_place(key: str) -> Place:
     return Place(parse_counter(counter), int(start) * MICROSECONDS)
 
 
-def _open_at(counter: Counter, now_us: int, at_us: int) -> bool:
-    """Tell whether what was admitted at an instant is in the window of another."""
-    window = bounds(counter.window, counter.zone, now_us)
-    return window.start_us <= at_us < window.stop_us
+def place_of(counter: Counter, at_us: int) -> Place:
+    """Find where a counter counts what was admitted at an instant."""
+    width = counter.bucket_us
+    return Place(counter, at_us // width * width if width else _bounds(counter, at_us // MICROSECONDS).start_us)
 
 
-class Fold:
-    """Adds up a journal, entry by entry in order, and notes where it contradicts itself.
+class Poster:
+    """Says what entries post to the counters that are asked for."""
 
-    With `only_at` (microseconds) it adds up for each counter only the window that is open at that time.
-    """
-
-    def __init__(self, postings: Mapping[str, str], counters: Iterable[Counter], only_at: int | None = None) -> None:
-        self._only_at = only_at
-        self.sequence = 0
-        self.live: set[str] = set()
-        self.faults: list[str] = []
-        self._ended: set[str] = set()
+    def __init__(self, postings: Mapping[str, str], counters: Iterable[Counter]) -> None:
         self._scopes = {id_: text.partition("\n")[0].split() for id_, text in postings.items()}
         self._named = {id_: frozenset(text.split("\n")[1:]) for id_, text in postings.items()}
         self._counters: defaultdict[str, list[Counter]] = defaultdict(list)
         for counter in set(counters):
             self._counters[counter.scope].append(counter)
-        self._sums: dict[Place, Counted] = {}
-        self._numbers: defaultdict[str, int] = defaultdict(int)
-        self._last: dict[Place, int] = {}
 
-    def sum_of(self, place: Place) -> Counted:
-        """Give what is counted in one place after the entries so far."""
-        return self._sums.get(place, Counted(0, 0, 0))
-
-    @property
-    def sums(self) -> Mapping[Place, Counted]:
-        """Every place in which something was added up."""
-        return self._sums
-
-    def number_of(self, place: Place) -> int:
-        """Give the number, in its scope, of the last entry that a counter must have seen to be complete."""
-        return self._last.get(place, 0)
-
-    def add(self, entry: Entry) -> None:
-        """Take the next entry."""
-        leap = isinstance(entry.fact, Closed) and entry.fact.survived == self.sequence
-        if entry.sequence != self.sequence + 1 and not leap:
-            self.faults.append(f"the journal has no entry {self.sequence + 1}: {entry.sequence} follows")
-        self.sequence, postings = entry.sequence, entry.labels.postings
+    def posts(self, entry: Entry) -> list[Post]:
+        """Give what an entry posts. Raises KeyError where its set of postings is unknown."""
+        postings = entry.labels.postings
         match entry.fact:
             case Reserved() as fact:
-                self._begin(fact.reservation)
-                self._post(postings, fact.at_us, Counted(0, fact.hold, 1), numbered=True)
+                return self._everywhere(postings, fact.at_us, Counted(0, fact.hold, 1), counts=True)
             case Settled() as fact:
-                self._end(fact.reservation)
-                self._post(postings, fact.admitted_us, Counted(fact.cost, -fact.hold, 0))
+                return self._everywhere(postings, fact.admitted_us, Counted(fact.cost, -fact.hold, 0), counts=False)
             case Released() as fact:
-                self._end(fact.reservation)
-                self._post(postings, fact.admitted_us, Counted(0, -fact.hold, -1))
+                return self._everywhere(postings, fact.admitted_us, Counted(0, -fact.hold, -1), counts=False)
             case Corrected() as fact:
-                if fact.reservation not in self._ended:
-                    self.faults.append(f"entry {self.sequence}: {fact.reservation} is corrected before its end")
-                at_us = fact.at_us if fact.more > 0 else fact.admitted_us
-                self._post(postings, at_us, Counted(fact.more, 0, 0), numbered=True)
-            case Closed() | Reopened():
-                pass
-            case fact:
-                if fact.reservation not in self.live:
-                    self.faults.append(f"entry {entry.sequence}: {fact.reservation} is not live")
+                change = Counted(fact.more, 0, fact.predictions)
+                posts = self._everywhere(postings, fact.posted_us, change, counts=True)
+                # What is taken back from a past window need not be seen there, except by a counter that it did not
+                # reach, because its limit is newer than the reservation: that one is behind from here on.
+                named = frozenset() if fact.counts_now else self._named[postings]
+                return [post._replace(counts=str(post.place.counter) not in named) for post in posts]
+            case _:
+                return []
 
-    def _begin(self, reservation: str) -> None:
-        if reservation in self.live or reservation in self._ended:
-            self.faults.append(f"entry {self.sequence}: {reservation} begins twice")
-        self.live.add(reservation)
+    def _everywhere(self, postings: str, at_us: int, change: Counted, *, counts: bool) -> list[Post]:
+        return [
+            Post(place_of(counter, at_us), change, counts)
+            for scope in self._scopes[postings]
+            for counter in self._counters[scope]
+        ]
 
-    def _end(self, reservation: str) -> None:
-        if reservation not in self.live:
-            self.faults.append(f"entry {self.sequence}: {reservation} ends without having begun, or twice")
-        self.live.discard(reservation)
-        self._ended.add(reservation)
 
-    def _post(self, postings: str, at_us: int, change: Counted, *, numbered: bool = False) -> None:
-        if postings not in self._scopes:
-            self.faults.append(f"entry {self.sequence}: the set of counters {postings} is unknown")
-        for scope in self._scopes.get(postings, ()):
-            self._numbers[scope] += numbered
-            for counter in self._counters[scope]:
-                if self._only_at is not None and not _open_at(counter, self._only_at, at_us):
-                    continue
-                place = place_of(counter, at_us)
-                # What is taken back from a past window has no number there, except in a counter that the correction
-                # did not reach, because its limit is newer than the reservation: that one is behind from here on.
-                if numbered and (change.charged >= 0 or str(counter) not in self._named[postings]):
-                    self._last[place] = self._numbers[scope]
-                before = self.sum_of(place)
-                self._sums[place] = Counted(*(a + b for a, b in zip(before, change, strict=True)))
+class Sums:
+    """What posts come to."""
+
+    def __init__(self) -> None:
+        self._sums: dict[Place, Counted] = {}
+        self._last: dict[Place, int] = {}
+
+    def add(self, sequence: int, posts: Iterable[Post]) -> None:
+        """Take the posts of the entry with that sequence."""
+        for post in posts:
+            self._sums[post.place] = added(self.of(post.place), post.change)
+            if post.counts:
+                self._last[post.place] = sequence
+
+    def take_back(self, posts: Iterable[Post]) -> None:
+        """Forget posts that were added."""
+        for post in posts:
+            self._sums[post.place] = added(self.of(post.place), Counted(*(-each for each in post.change)))
+
+    @property
+    def all(self) -> Mapping[Place, Counted]:
+        """Every place at which something was added."""
+        return self._sums
+
+    def of(self, place: Place) -> Counted:
+        """Give the sum at a place."""
+        return self._sums.get(place, NOTHING)
+
+    def last(self, place: Place) -> int:
+        """Give the sequence of the newest entry that the counter must have seen to be complete."""
+        return self._last.get(place, 0)
+
+
+class Tail:
+    """The sums of the entries behind a position that moves forward."""
+
+    def __init__(self) -> None:
+        self._sums = Sums()
+        self._entries: deque[tuple[int, Sequence[Post]]] = deque()
+
+    def add(self, sequence: int, posts: Sequence[Post]) -> None:
+        """Take the next entry's posts."""
+        self._sums.add(sequence, posts)
+        self._entries.append((sequence, posts))
+
+    def behind(self, position: int) -> Sums:
+        """Give the sums of what came after a position, which may be no lower than the last one asked for."""
+        while self._entries and self._entries[0][0] <= position:
+            self._sums.take_back(self._entries.popleft()[1])
+        return self._sums
+
+
+def added(one: Counted, other: Counted) -> Counted:
+    """Add column by column."""
+    return Counted(*(a + b for a, b in zip(one, other, strict=True)))
+
+
+def _bounds(counter: Counter, at_s: int) -> Bounds:
+    return _bounds_of_minute(counter, at_s // 60)
+
+
+@lru_cache(maxsize=2**16)
+def _bounds_of_minute(counter: Counter, minute: int) -> Bounds:
+    """Windows begin on whole minutes, and a journal has many entries in one."""
+    return bounds(counter.window, counter.zone, minute * 60 * MICROSECONDS)

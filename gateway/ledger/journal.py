@@ -10,7 +10,7 @@ from gateway.domain.reservation import How
 from gateway.ledger.factbook import FactBook
 from gateway.ledger.labels import LabelBook, Labels
 from gateway.ledger.postings import account_prefix
-from gateway.ledger.store import Store
+from gateway.ledger.store import LedgerUnavailable, Store
 
 PAGE = 500
 
@@ -76,13 +76,27 @@ class Released(_Fact, frozen=True, tag="x"):
 
 
 class Corrected(_Fact, frozen=True, tag="k"):
-    """Upstream stated a cost after an assumption was charged: `more` is the difference, which may be negative."""
+    """Upstream stated a cost after the end: `more` is the difference, which may be negative.
+
+    `predictions` is 1 where the end was a release: then it counts as a prediction after all.
+    """
 
     more: int
     cost: int
     labels: int
     model: str
     admitted_us: int
+    predictions: int
+
+    @property
+    def counts_now(self) -> bool:
+        """Whether it counts for its own time, as what is charged more does, or else for that of the admission."""
+        return self.more > 0 or self.predictions > 0
+
+    @property
+    def posted_us(self) -> int:
+        """The time that it counts for."""
+        return self.at_us if self.counts_now else self.admitted_us
 
 
 class Closed(_Fact, frozen=True, tag="e"):
@@ -142,19 +156,56 @@ class Entry(NamedTuple):
         return _EVENTS[type(self.fact)]
 
 
-async def read_journal(store: Store, account: str, after: int = 0) -> AsyncIterator[Entry]:
-    """Give every entry of an account after a sequence number, in order. Raises LedgerUnavailable."""
-    stream, book = f"{account_prefix(account)}:journal", LabelBook(store, account)
-    fact_book = FactBook(store, account)
-    while True:
-        page = await store.read("XRANGE", stream, f"({after}-0", "+", "COUNT", PAGE)
-        facts = [(int(id_.partition(b"-")[0]), _DECODER.decode(_packed(flat))) for id_, flat in page]
-        known = await book.find(fact.labels for _, fact in facts if isinstance(fact, Posted))
-        for sequence, fact in facts:
+class JournalGap(LedgerUnavailable):
+    """Entries that should be there are not: dropped by a trim, or lost."""
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__(f"the journal has no entry {first}" + (f" to {last}" if last > first else ""))
+        self.first = first
+        self.last = last
+
+
+async def read_journal(store: Store, account: str, after: int | None = None) -> AsyncIterator[Entry]:
+    """Give every entry of an account after a sequence number, in order; without one, from where the journal begins.
+
+    Raises LedgerUnavailable, and JournalGap where the next entry is missing.
+    """
+    book, fact_book = LabelBook(store, account), FactBook(store, account)
+    while page := await _page(store, account, after or 0, PAGE):
+        known = await book.find(fact.labels for _, fact in page if isinstance(fact, Posted))
+        for sequence, fact in page:
+            if after is not None:
+                _check_follows(after, sequence, fact)
+            after = sequence
             yield Entry(sequence, await _spelled(fact, fact_book), _labels(fact, known))
-        if len(page) < PAGE:
-            return
-        after = facts[-1][0]
+
+
+async def next_fact(store: Store, account: str, after: int) -> tuple[int, Fact] | None:
+    """Give the first entry behind a sequence number, whichever it has; None where there is none.
+
+    Raises LedgerUnavailable.
+    """
+    return next(iter(await _page(store, account, after, 1)), None)
+
+
+async def _page(store: Store, account: str, after: int, most: int) -> list[tuple[int, Fact]]:
+    stream = f"{account_prefix(account)}:journal"
+    page = await store.read("XRANGE", stream, f"({after}-0", "+", "COUNT", most)
+    return [(int(id_.partition(b"-")[0]), _DECODER.decode(_packed(flat))) for id_, flat in page]
+
+
+def _check_follows(last: int, sequence: int, fact: Fact) -> None:
+    """See that an entry is the next: after a failover the first one says behind which it is that."""
+    if sequence == last + 1:
+        return
+    survived = fact.survived if isinstance(fact, Closed) else sequence - 1
+    if survived < last:
+        raise LedgerUnavailable(
+            f"a failover has lost the entries of the journal behind {survived}: read it again from there, "
+            f"or go on with --after {sequence - 1}"
+        )
+    if survived > last:
+        raise JournalGap(last + 1, survived)
 
 
 def _labels(fact: Fact, known: dict[int, Labels]) -> Labels:

@@ -12,12 +12,13 @@ from gateway.domain.money import MAX_UNITS
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.attendance import Attendance, Presence
+from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.decisions import Admitted, Capacity, Decision, Order
 from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.labels import LabelBook
 from gateway.ledger.memory import Memory, Remembered
 from gateway.ledger.outbox import OWN_BODY_SECONDS, SEATS
-from gateway.ledger.postings import Postings, account_prefix, counters_at, parse_postings
+from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
 from gateway.ledger.records import Ended, read_record
 from gateway.ledger.replies import read_decision
 from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, seed_request
@@ -53,6 +54,7 @@ class Ledger:
         self.presence: Presence | None = None  # as it was told last
         self._scripts = scripts
         self._labels = LabelBook(store, account)
+        self._checkpoint = Checkpoint(store, scripts, account)
         self._timed = timed  # told how long each call took, in seconds
         self._attendance = Attendance(store, scripts, account)
         self._memory = Memory()
@@ -102,7 +104,7 @@ class Ledger:
             request = reserve_request(order, postings, snapshot, upstream, now_us, replay)
             what, *rest = await self._run("reserve", request)
             if what == b"unseeded":
-                await self._run("seed", seed_request(postings, snapshot))
+                await self._seed(postings, snapshot)
             elif what == b"closed" and not attended:  # perhaps the server is merely a new one
                 attended = True
                 await self._attend()
@@ -147,6 +149,15 @@ class Ledger:
         self.saw(presence.now_us)
         self.presence = presence
         return presence
+
+    async def _seed(self, postings: Postings, snapshot: Snapshot) -> None:
+        """Bring counters up that are behind, step by step; the caller bounds how long."""
+        request = seed_request(postings, snapshot)
+        while (reply := await self._run("seed", request))[0] in (b"unrolled", b"more"):
+            if reply[0] == b"more":
+                request["live_from"] = int(reply[1])
+            else:
+                await self._checkpoint.roll()
 
     async def confirm(
         self, reservation: str, prediction: str, due_s: float, answer: tuple[int, bytes] | None = None

@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.ledger.fold import Fold, Place
-from gateway.ledger.journal import Entry, Released, Reserved, Settled, read_journal
+from gateway.domain.window import bounds
+from gateway.ledger.checkpoint import read_position
+from gateway.ledger.fold import Place, Post, Poster, Sums
+from gateway.ledger.journal import Corrected, Entry, Released, Reserved, Settled, read_journal
 from gateway.ledger.postings import Counted, Counter, account_prefix
+from gateway.ledger.reading import read_postings
 from gateway.ledger.store import Store
 
 
@@ -13,13 +16,13 @@ from gateway.ledger.store import Store
 class Past:
     """How things stood at a time: what had ended, added up, and the entries of what had not, in their order.
 
-    `sequence` is the last entry before that time, `first` the first that the journal still has (0: none).
+    `sequence` is the last entry before that time; of `dropped` entries nothing is known.
     """
 
     sums: Mapping[Place, Counted]
     open: tuple[Entry, ...]
     sequence: int
-    first: int
+    dropped: int
 
 
 async def read_past(store: Store, account: str, counters: Iterable[Counter], begin_us: int) -> Past:
@@ -27,25 +30,26 @@ async def read_past(store: Store, account: str, counters: Iterable[Counter], beg
 
     Raises LedgerUnavailable.
     """
-    fold = Fold(await _postings(store, account), counters, only_at=begin_us)
+    poster, sums = Poster(await read_postings(store, account), counters), Sums()
     lives: dict[str, list[Entry]] = {}
-    sequence = first = 0
-    async for entry in read_journal(store, account):
-        first = first or entry.sequence
+    begin = await read_position(store, account_prefix(account))
+    sequence = begin.floor
+    async for entry in read_journal(store, account, begin.floor):
         if entry.at_us >= begin_us:
             break
         sequence = entry.sequence
         if isinstance(entry.fact, Reserved):
             lives[entry.reservation] = [entry]
         elif entry.reservation not in lives:
-            fold.add(entry)  # a correction of what had ended
+            if isinstance(entry.fact, Corrected):  # any other is of a beginning that was dropped
+                sums.add(entry.sequence, _open_at(poster, entry, begin_us))
         elif isinstance(entry.fact, Settled | Released):
             for each in (lives.pop(entry.reservation)[0], entry):
-                fold.add(each)
+                sums.add(each.sequence, _open_at(poster, each, begin_us))
         else:
             lives[entry.reservation].append(entry)
     still_open = sorted((entry for life in lives.values() for entry in life), key=lambda entry: entry.sequence)
-    return Past(fold.sums, tuple(still_open), sequence, first)
+    return Past(sums.all, tuple(still_open), sequence, begin.dropped)
 
 
 async def read_since(store: Store, account: str, past: Past) -> AsyncIterator[Entry]:
@@ -56,6 +60,11 @@ async def read_since(store: Store, account: str, past: Past) -> AsyncIterator[En
         yield entry
 
 
-async def _postings(store: Store, account: str) -> dict[str, str]:
-    reply = await store.read("HGETALL", f"{account_prefix(account)}:postings")
-    return {id_.decode(): text.decode() for id_, text in reply.items()}
+def _open_at(poster: Poster, entry: Entry, at_us: int) -> list[Post]:
+    """Give what an entry posts to the windows that are open at a time."""
+
+    def is_open(place: Place) -> bool:
+        window = bounds(place.counter.window, place.counter.zone, at_us)
+        return window.start_us <= place.start_us < window.stop_us
+
+    return [post for post in poster.posts(entry) if is_open(post.place)]

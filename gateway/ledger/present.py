@@ -1,19 +1,24 @@
 """Present use: how far limits are used, those too that the ledger has not counted yet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.domain.limit import Limit, LimitKind
 from gateway.domain.window import bounds
-from gateway.ledger.fold import Fold, Place
+from gateway.ledger.checkpoint import Checkpoint
+from gateway.ledger.fold import Place, added
 from gateway.ledger.gauges import LimitUse, read_use
-from gateway.ledger.journal import read_journal
 from gateway.ledger.postings import Counted, Counter, counter_of
+from gateway.ledger.reading import Reading, read_postings
 from gateway.ledger.rolling import add_up
+from gateway.ledger.rows import Rows, batches
+from gateway.ledger.scripts import Script
 from gateway.ledger.store import Store
 from gateway.ledger.views import Views
 
 
-async def read_present(store: Store, account: str, limits: Iterable[Limit]) -> list[LimitUse]:
+async def read_present(
+    store: Store, scripts: Mapping[str, Script], account: str, limits: Iterable[Limit]
+) -> list[LimitUse]:
     """Give the use of limits of an account, of another policy perhaps than the one in force; changes nothing.
 
     A counter that is new, or was away, is brought up by the next create from the journal; here it is read from
@@ -24,7 +29,7 @@ async def read_present(store: Store, account: str, limits: Iterable[Limit]) -> l
     in_force = [limit.at(now_us) for limit in limits]
     places = {limit: _place(counter, now_us) for limit in in_force if (counter := counter_of(limit))}
     unread = [place for place in set(places.values()) if not await views.is_complete(place.counter, place.start_us)]
-    sums = await _from_journal(store, account, unread) if unread else {}
+    sums = await _from_journal(store, scripts, account, unread) if unread else {}
     return [
         _counted(limit, sums[places[limit]])
         if limit in places and places[limit] in sums
@@ -37,13 +42,21 @@ def _place(counter: Counter, now_us: int) -> Place:
     return Place(counter, bounds(counter.window, counter.zone, now_us).start_us)
 
 
-async def _from_journal(store: Store, account: str, places: Sequence[Place]) -> dict[Place, Counted]:
-    postings = await store.read("HGETALL", f"{Views(store, account).prefix}:postings")
-    texts = {id_.decode(): text.decode() for id_, text in postings.items()}
-    fold = Fold(texts, [place.counter for place in places])
-    async for entry in read_journal(store, account):
-        fold.add(entry)
-    return {place: add_up(map(fold.sum_of, place.window())) for place in places}
+async def _from_journal(
+    store: Store, scripts: Mapping[str, Script], account: str, places: Sequence[Place]
+) -> dict[Place, Counted]:
+    """Add up what the checkpoint has, and the journal behind it."""
+    at = await Checkpoint(store, scripts, account).position()
+    postings, behind = await read_postings(store, account), at.without_journal()
+    reading, rows = Reading(store, account, postings, places, behind, {}), Rows(store, scripts, account)
+    sums: dict[Place, Counted] = {}
+    for batch in batches(places):
+        moment, found = await rows.read(batch)
+        await reading.advance(moment.sequence)
+        tail = reading.behind(moment.rolled)
+        for place, row in zip(batch, found, strict=True):
+            sums[place] = add_up(added(part.counted, tail.of(each)) for each, part in row.checkpoint.items())
+    return sums
 
 
 def _counted(limit: Limit, sums: Counted) -> LimitUse:

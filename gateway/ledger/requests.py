@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway.domain.limit import tenant_scope
 from gateway.domain.window import MICROSECONDS
+from gateway.ledger.checkpoint import TAIL
 from gateway.ledger.decisions import Capacity, Order
 from gateway.ledger.memory import Remembered
 from gateway.ledger.postings import Postings, Snapshot
@@ -11,6 +12,7 @@ from gateway.ledger.postings import Postings, Snapshot
 #: The longest time between a reserve and the first byte of its create: a worker that is later does not send.
 SEND_SECONDS = 2
 LATE_SECONDS = 5  # a reserve that takes longer to arrive than this is refused: its worker has given up
+LIVE = 200  # live reservations that are looked at in one step of a seed
 
 
 def reserve_request(
@@ -55,7 +57,8 @@ def reserve_request(
 
 def seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:
     """Ask for a set of counters to be registered and brought up."""
-    return {"postings": postings.id, "text": postings.text, "counters": snapshot.counters}
+    steps = {"tail": TAIL, "live_from": 0, "live_most": LIVE}
+    return {"postings": postings.id, "text": postings.text, "counters": snapshot.counters, **steps}
 
 
 def in_us(seconds: float) -> int:

@@ -25,6 +25,12 @@ VERBS = (
     "alerts",
     "watch",
     "sweep",
+    "roll",
+    "unroll",
+    "trim",
+    "acknowledge",
+    "spent",
+    "turn",
     "audit",
     "restore",
     "notice",
@@ -34,8 +40,9 @@ VERBS = (
     "repost",
     "refused",
 )
-#: What every verb is given before its own text.
+#: What every verb is given before its own text, and what those that add the journal up are given too.
 _SHARED = ("common", "counters", "life", "outbox")
+_FOLDING = frozenset(("seed", "roll", "unroll", "trim", "acknowledge", "spent", "audit"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,13 @@ def load_scripts(clock: str | None = None) -> dict[str, Script]:
     `clock` is Lua that defines `store_time()`, for a simulator; without it the store's own TIME is used.
     """
     folder = files("gateway.ledger") / "scripts"
-    shared = ((folder / f"{name}.lua").read_text() for name in _SHARED)
-    head = "\n".join((clock or (folder / "clock.lua").read_text(), _state_table(), *shared))
-    return {verb: _script(verb, f"{head}\n{(folder / f'{verb}.lua').read_text()}") for verb in VERBS}
+
+    def text(verb: str) -> str:
+        names = (*_SHARED, "fold", verb) if verb in _FOLDING else (*_SHARED, verb)
+        parts = ((folder / f"{name}.lua").read_text() for name in names)
+        return "\n".join((clock or (folder / "clock.lua").read_text(), _state_table(), *parts))
+
+    return {verb: _script(verb, text(verb)) for verb in VERBS}
 
 
 def _script(verb: str, text: str) -> Script:

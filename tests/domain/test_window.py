@@ -53,15 +53,29 @@ def test_a_window_is_read_as_it_is_written(window: Window) -> None:
 
 
 @given(st.sampled_from(ROLLING), st.integers(us("1990-01-01T00:00Z"), us("2060-01-01T00:00Z")))
-def test_a_rolling_window_has_the_length_before_an_instant_and_less_than_a_bucket_more(
+def test_a_rolling_window_has_the_length_before_an_instant_and_less_than_two_buckets_more(
     window: Rolling, at: int
 ) -> None:
     start, stop = bounds(window, ZoneInfo("UTC"), at)
     length = window.minutes * 60_000_000
-    assert window.bucket_us * BUCKETS == length
-    assert length <= at - start < length + window.bucket_us
+    assert length <= window.bucket_us * (window.buckets - 1) < length + window.bucket_us
+    assert window.buckets <= BUCKETS + 1
+    assert length <= at - start < length + 2 * window.bucket_us
     assert at < stop <= at + window.bucket_us
     assert start % window.bucket_us == stop % window.bucket_us == 0
+
+
+@pytest.mark.parametrize(
+    ("length", "bucket_s", "buckets"),
+    [
+        *(("1m", 1, 61), ("1h", 60, 61), ("90m", 120, 46), ("719m", 720, 61), ("12h", 900, 49), ("24h", 1800, 49)),
+        *(("36h", 2700, 49), ("2d", 3600, 49), ("7d", 10800, 57), ("8d", 11700, 61), ("14d", 20700, 60)),
+        *(("30d", 43200, 61), ("40d", 57600, 61), ("45d", 86400, 46), ("366d", 7 * 86400, 54)),
+    ],
+)
+def test_a_bucket_is_a_sixtieth_of_the_length_or_a_little_more(length: str, bucket_s: int, buckets: int) -> None:
+    window = parse_rolling(length)
+    assert (window.bucket_us, window.buckets) == (bucket_s * 1_000_000, buckets)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,8 @@ def _reading(kind: bytes, name: str) -> tuple[str, ...]:
             return ("ZRANGE", name, "0", "-1", "WITHSCORES")
         case b"list":
             return ("LRANGE", name, "0", "-1")
+        case b"set":
+            return ("SMEMBERS", name)
         case b"stream":
             return ("XRANGE", name, "-", "+")
     assert kind == b"string", (kind, name)

@@ -4,14 +4,14 @@ import pytest
 
 from gateway.domain.reservation import How, Reservation, State
 from gateway.ledger.history import HistoryTrimmed, read_history
-from gateway.ledger.journal import read_journal
-from ledger.bench import NOON_US, SECOND, Bench
+from gateway.ledger.trimming import Trimmer
+from ledger.bench import NOON_US, SCRIPTS, SECOND, Bench
 
 DAY = (NOON_US, NOON_US + 86400 * SECOND)
 
 
 async def history(bench: Bench, from_us: int = DAY[0], until_us: int = DAY[1]) -> dict[str, Reservation]:
-    return await read_history(bench.account, read_journal(bench.store, bench.account), from_us, until_us)
+    return await read_history(bench.store, bench.account, from_us, until_us)
 
 
 async def test_every_life_is_told_as_the_record_has_it(bench: Bench) -> None:
@@ -60,3 +60,12 @@ async def test_a_journal_whose_beginning_is_gone_is_no_history_of_what_came_befo
     with pytest.raises(HistoryTrimmed, match="2050-03-15T12:00:10Z"):
         await history(bench)
     assert list(await history(bench, NOON_US + 10 * SECOND)) == ["first", "second"]
+
+
+async def test_a_journal_that_was_trimmed_to_the_last_entry_is_no_history_of_that(bench: Bench) -> None:
+    await bench.settled(bench.postings(), 5)
+    await bench.advance(10)
+    assert (await Trimmer(bench.store, SCRIPTS, bench.account).drop_old(0)).dropped == 3
+    with pytest.raises(HistoryTrimmed, match="2050-03-15T12:00:00Z"):
+        await history(bench)
+    assert await history(bench, NOON_US + 10 * SECOND) == {}

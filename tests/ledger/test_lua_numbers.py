@@ -14,8 +14,9 @@ from redis.asyncio import Redis
 TEXTS = frozenset(
     (
         *("prefix", "id", "scope", "index", "clock", "owner", "lane", "tenant", "prediction"),
-        *("r.counters", "r.state", "c.key", "entry[1]", "rate[1]"),
-        *("counter.key", "counter.scope", "share", "mark", "name", "line", "time", "prediction"),
+        *("letter", "model", "state", "event"),
+        *("r.counters", "r.state", "r[3]", "c.key", "entry[1]", "rate[1]"),
+        *("counter.key", "counter.scope", "share", "mark", "name", "line", "time"),
     )
 )
 #: Calls whose result is text.

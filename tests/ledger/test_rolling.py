@@ -161,12 +161,12 @@ async def test_no_span_of_the_length_has_more_than_the_limit(
 async def test_a_spend_lasts_the_length_and_up_to_a_bucket_more_and_never_less(bench: Bench) -> None:
     postings = bench.postings(budget(10, window=DAY))
     bucket = DAY.bucket_us
-    assert bucket == 24 * 60 * SECOND
-    for late in (0, bucket - 1):
-        admitted = (NOON_US // bucket + 1000 + late % 7) * bucket + late
+    assert bucket == 30 * 60 * SECOND
+    for days, late in ((1, 0), (9, bucket - SECOND)):
+        admitted = (NOON_US // bucket + days * DAY.buckets) * bucket + late
         await bench.at(admitted)
         await bench.admit(postings, 10)
-        frees = admitted // bucket * bucket + 61 * bucket
+        frees = admitted // bucket * bucket + DAY.buckets * bucket
         assert 86400 * SECOND < frees - admitted <= 86400 * SECOND + bucket
         await bench.at(frees - 2 * SECOND)
         assert violated(await bench.reserve(postings, 1)) == [postings.limits[0].id]

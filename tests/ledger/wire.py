@@ -16,9 +16,9 @@ FIELDS = {
     "finish": ("status",),
     "settle": ("cost", "how", "labels", "model", "estimate", "hold", "admitted"),
     "release": ("reason", "labels", "model", "estimate", "hold", "admitted"),
-    "correct": ("more", "cost", "labels", "model", "admitted"),
     "close": ("survived", "why"),
     "reopen": ("by", "reason"),
+    "correct": ("more", "cost", "labels", "model", "admitted", "predictions"),
 }
 LABELS = ("tenant", "key", "model", "price", "postings")
 

@@ -74,7 +74,9 @@ BUGS = (
         (Edit("gateway/ledger/server_process.py", '"appendonly": "yes"', '"appendonly": "no"'),)),
     Bug(5, "a limit that is new forgets the past",
         "tests/pains/test_changed_policies.py::test_a_limit_that_is_renamed_raised_moved_or_new_keeps_what_was_used",
-        (Edit(f"{_SCRIPTS}/seed.lua", "add_to(c, admitted, charge, 0, count)", ""),)),
+        (Edit(f"{_SCRIPTS}/seed.lua",
+              "add_to(c, c.width > 0 and bucket_at(c, us), { charged, held, predictions })", ""),
+         Edit(f"{_SCRIPTS}/seed.lua", "add_to(c, bucket, sums)", ""))),
     Bug(6, "every window begins by UTC",
         "tests/ledger/test_hours.py::test_a_daily_budget_of_a_policy_file_begins_anew_at_midnight_of_its_tenant_and_at_no"
         "_other_hour",

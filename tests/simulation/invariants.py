@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from ledger.wire import LABELS
 
-from simulation import alerts
+from simulation import alerts, trims
 from simulation.grants import check_grants, needed_grants
 from simulation.reference import WAYS, Correction, Held, Idem, Rate, Reference, Share
 from simulation.violation import check
@@ -19,7 +19,12 @@ from simulation.violation import check
 #: What an entry of the journal must say, by name.
 Fact = Mapping[str, Any]
 #: Verbs that may write without an entry in the journal.
-UNWRITTEN = frozenset(("seed", "claim", "absent", "alerts", "watch", "attend", "look", "seen", "sweep", "refused"))
+UNWRITTEN = frozenset(
+    (
+        *("seed", "claim", "absent", "alerts", "watch", "attend", "look", "seen", "refused"),
+        *("sweep", "roll", "acknowledge", "trim", "turn"),
+    )
+)
 OUTBOX = frozenset(("notice", "post", "posted"))  # write what tenants are told: see simulation.webhooks
 
 
@@ -48,6 +53,7 @@ class Witness:
         found = [(e.sequence, e.event, e.at, {name: e.data.get(name) for name in fact or {}}) for e in wrote.entries]
         check("journal", found == expected, verb, "wrote", found, "and not", expected)
         self.ref.sequence += len(expected)
+        self.ref.times += [at] * len(expected)
         self.ref.clock = at if expected else self.ref.clock
 
     def _reserve(self, req: Mapping[str, Any], _: object, what: str, rest: list[Any], at: int) -> Fact | None:
@@ -177,6 +183,16 @@ class Witness:
         names = ("id", *LABELS, "estimate", "hold")
         return {name: req[name] for name in names} | {"grants": needed_grants(req["checks"], rest[1])}
 
+    def _roll(self, _: object, __: object, what: str, rest: list[Any], *___: object) -> None:
+        check("journal", what == "done", "a roll answers", what, rest)
+        trims.rolled(self.ref, rest)
+
+    def _acknowledge(self, req: Mapping[str, Any], _: object, what: str, *__: object) -> None:
+        trims.acknowledged(self.ref, req, what)
+
+    def _trim(self, req: Mapping[str, Any], _: object, __: str, rest: list[Any], at: int) -> None:
+        trims.trimmed(self.ref, req, rest, at)
+
     def _watch(self, req: Mapping[str, Any], _: object, __: object, rest: list[Any], at: int) -> None:
         alerts.watched(self.ref, req, rest[0], at)
 
@@ -261,10 +277,12 @@ class Witness:
         check("life", (what in ("done", "window")) == due, "a correction of", held, "answered", what)
         if what != "done":
             return None
-        more = req["cost"] - held.cost
-        self.ref.corrections.append(Correction(held.scopes, at if more > 0 else held.admitted, more))
+        more, again = req["cost"] - held.cost, int(held.how == "released")
+        posted = at if more > 0 else held.admitted
+        self.ref.corrections.append(Correction(held.id, held.scopes, posted, more, again))
         held.cost, held.how = req["cost"], "late"
-        return _named(held, "id", "cost", "tenant", "key", "model", "admitted") | {"more": more}
+        names = ("id", "cost", "tenant", "key", "model", "admitted")
+        return _named(held, *names) | {"more": more, "predictions": again}
 
     def _release(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Fact | None:
         if self.ref.find(req["id"]) is None:

@@ -2,7 +2,8 @@
 local real = redis
 local function store_time() return tonumber(real.call('GET', 'sim:now')) end
 
-local WRITES = { SET = 1, DEL = 1, INCR = 1, XADD = 1, HSET = 1, HDEL = 1, HSETNX = 1, RPUSH = 1, LPOP = 1, LREM = 1, HINCRBY = 1, ZADD = 1, ZREM = 1,
+local WRITES = { SET = 1, DEL = 1, INCR = 1, XADD = 1, HSET = 1, HDEL = 1, HSETNX = 1, RPUSH = 1, LPOP = 1, LREM = 1,
+  SADD = 1, SREM = 1, XTRIM = 1, HINCRBY = 1, ZADD = 1, ZREM = 1,
   ZREMRANGEBYSCORE = 1, EXPIRE = 1, PEXPIRE = 1, EXPIREAT = 1 }
 
 local function expire_at(key, us)

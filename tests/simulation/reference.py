@@ -63,11 +63,13 @@ class Share(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """A difference that was posted after the end, at a time."""
+    """A difference that was posted after the end, for a time."""
 
+    id: str
     scopes: tuple[str, ...]
     at: int
     more: int
+    predictions: int
 
 
 @dataclass
@@ -135,6 +137,11 @@ class Reference:
     now: int = 0
     seen: int = 0
     sequence: int = 0
+    #: Times of the journal's entries, where the checkpoint is, what was dropped, and what was exported.
+    times: list[int] = field(default_factory=list)
+    rolled: int = 0
+    floor: int = 0
+    exported: int = 0
     by_scope: defaultdict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
     by_key: defaultdict[str, list[Held]] = field(default_factory=lambda: defaultdict(list))
 
@@ -170,8 +177,9 @@ class Reference:
                 charged += each.settled_at_first
                 held += each.hold if each.live else 0
                 predictions += each.state != "released"
-        more = sum(c.more for c in self.corrections if scope in c.scopes and start <= c.at < stop)
-        return Sums(charged + more, held, predictions)
+        corrections = [c for c in self.corrections if scope in c.scopes and start <= c.at < stop]
+        charged += sum(each.more for each in corrections)
+        return Sums(charged, held, predictions + sum(each.predictions for each in corrections))
 
     def slots(self, scope: str, at: int) -> int:
         return sum(each.in_slot(at) for each in self.by_scope[scope])

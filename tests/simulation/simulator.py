@@ -17,13 +17,14 @@ from gateway.domain.errors import Refused
 from gateway.ledger.audit import Auditor
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
+from simulation import trims
 from simulation.chaos import Chaos
 from simulation.clients import Clients
 from simulation.content import read_content, read_mail
 from simulation.invariants import check_bill, check_content, check_quiet
 from simulation.noise import Noise
 from simulation.policies import IN_DOUBT_HOURS, KEYS, PRICES, TIMES, Policies
-from simulation.store import SCRIPTS, SimClient, SimServer
+from simulation.store import PREFIX, SCRIPTS, SimClient, SimServer
 from simulation.upstream import Run, SimUpstream, SimWire
 from simulation.violation import Violation, check
 from simulation.virtual_time import VirtualLoop, simulated_time
@@ -106,10 +107,13 @@ class World:
     def _store_us(self) -> int:
         return int((self.epoch_s + self.loop.time() - self.behind_s) * 1_000_000)
 
+    def _client(self) -> SimClient:
+        return SimClient(self.server, self.chaos, lambda: self.loop.time() < self.down_until)
+
     def start_worker(self) -> None:
         if self.asleep:
             return
-        client = SimClient(self.server, self.chaos, lambda: self.loop.time() < self.down_until)
+        client = self._client()
         environ = {f"KEY_{key}": key for key in KEYS}
         self.workers.append(
             Worker(client, SimWire(self.upstream, self.first_byte), environ, self.policy, self.public_url)
@@ -149,6 +153,7 @@ class World:
             self._noise(),
             self._forgers(),
         ]
+        actors.append(trims.keep(self._client(), self._scripts, self.server.witness.ref, self.chaos))
         busy = [asyncio.ensure_future(each) for each in actors]
         await self._watch(busy, seconds)
         for task in busy:
@@ -196,9 +201,11 @@ class World:
         """Every invariant."""
         ref = self.server.witness.ref
         check_content(ref, read_content(self.server.redis, self.server.now_us()))
-        client = SimClient(self.server, Chaos(random.Random(0), calm=True), lambda: False)
-        report = await Auditor(Store(client), self._scripts, "up").verify()
+        trims.check_journal(ref, self.server.redis, PREFIX)
+        store = Store(SimClient(self.server, trims.calm(), lambda: False))
+        report = await Auditor(store, self._scripts, "up").verify()
         check("audit", not report.faults and report.live == 0, report)
+        await trims.check_spending(ref, store, self._scripts)
         for worker in self.workers:
             worker.kill()
         check_bill(ref, self.upstream.runs.values(), self._owner_of)

@@ -14,11 +14,13 @@ from redis.backoff import NoBackoff
 
 from gateway.domain.reservation import How, State
 from gateway.ledger.audit import Auditor
+from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.decisions import Admitted, Answered, Closed, OverLimit
 from gateway.ledger.journal import Closed as ClosedEntry
 from gateway.ledger.journal import read_journal
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.store import Store, connect
+from gateway.ledger.trimming import Trimmer
 from stores.proxy import Proxy, proxy
 from stores.servers import ENGINES, Server, Yard
 
@@ -70,6 +72,13 @@ async def pair(request: pytest.FixtureRequest, ground: Yard) -> AsyncIterator[Pa
 
 
 async def audited(store: Store) -> None:
+    """See that the ledger is right, also when all of its journal is in the checkpoint alone."""
+    report = await Auditor(store, SCRIPTS, "up").verify()
+    assert report.faults == []
+    await Checkpoint(store, SCRIPTS, "up").roll()
+    trimmed = await Trimmer(store, SCRIPTS, "up").drop_old(0)
+    assert (trimmed.faults, trimmed.dropped) == ([], report.entries)
+    assert await store.read("XLEN", "{up}:journal") == 0
     assert (await Auditor(store, SCRIPTS, "up").verify()).faults == []
 
 

@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from ledger.bench import NOON_US, Bench, budget, nothing_changes, rate
+from ledger.bench import NOON_US, SCRIPTS, Bench, budget, nothing_changes, rate
 from redis.asyncio import Redis
 
 from gateway.domain.reservation import How, State
+from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.store import LedgerUnavailable, connect
+from gateway.ledger.trimming import Trimmer
 from stores.servers import ENGINES, Yard
 
 
@@ -53,3 +55,12 @@ async def test_a_full_store_admits_nothing_and_records_every_end(bench: Bench) -
     assert await bench.counted() == (7 + 30, 10, 3)
     await bench.redis.config_set("maxmemory", 0)
     assert (await bench.admit(postings)).state is State.HELD
+
+
+async def test_a_full_store_is_trimmed_without_a_restart(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.settled(bench.postings(budget(1000)), 5)
+    await bench.redis.config_set("maxmemory", 1)
+    assert await Checkpoint(bench.store, SCRIPTS, bench.account).acknowledge(9) == 9
+    trimmed = await Trimmer(bench.store, SCRIPTS, bench.account).drop_exported()
+    assert (trimmed.dropped, trimmed.faults) == (9, [])

@@ -1,5 +1,5 @@
--- Counters: what was charged (c), held (h) and admitted (n) under a scope, and the scope's number of the last
--- reservation that the counter has seen (x). `counter` is one of reserve's.
+-- Counters: what was charged (c), held (h) and admitted (n) under a scope, and the journal's sequence of the newest
+-- reservation or correction that the counter has seen (x). `counter` is one of reserve's.
 --
 -- A calendar window has a key of its own. A rolling one (its width is that of a bucket, not 0) has one key for all
 -- time: c, h and n are the sums of its buckets from `t` on, and c:<start>, h:<start>, n:<start> are each bucket's own.

@@ -9,7 +9,9 @@ end
 local function finish_life(id, r, at, count)
   local cost = r.cost
   for _, line in ipairs(lines(r.counters or '')) do
-    post_to(line, cost, 0 - tonumber(r.hold), count) -- a plain minus makes -0, no integer
+    if redis.call('EXISTS', string.match(line, '^%S+')) == 1 then -- it may be gone after its time, or not seeded yet
+      post_to(line, cost, 0 - tonumber(r.hold), count) -- a plain minus makes -0, no integer
+    end
   end
   free_slots(id, r)
   for _, index in ipairs({ ':live', ':due', ':held', ':doubt' }) do redis.call('ZREM', prefix .. index, id) end

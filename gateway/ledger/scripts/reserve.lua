@@ -52,9 +52,9 @@ local text = label_text(req.tenant, req.key, req.model, req.price, req.postings)
 local labels = redis.call('HGET', labels_key(), text)
 if not labels and redis.call('HEXISTS', prefix .. ':postings', req.postings) == 0 then return { 'unseeded', at } end
 
--- A counter is complete when it has seen every reservation of its scope in its window: it carries the scope's
--- number of the last one that it saw. A limit that is new, or was away from the policy for a while, is behind.
-local numbers = {} -- scope → {reservations so far, time of the last}
+-- A counter is complete when it has seen every reservation of its scope in its window: it carries the journal's
+-- sequence of the last one that it saw. A limit that is new, or was away from the policy for a while, is behind.
+local numbers = {} -- scope → {sequence of the last, time of the last}
 for _, scope in ipairs(req.scopes) do
   local v = redis.call('HMGET', scope_key(scope), 'n', 'at')
   numbers[scope] = { tonumber(v[1] or '0'), tonumber(v[2] or '0') }
@@ -124,18 +124,35 @@ if req.replay then chosen = req.replay[2] end
 if not chosen then return { 'busy', at, wait or 0, before } end
 if req.dry then return { 'admitted', at, chosen, before } end
 
-for scope, number in pairs(numbers) do
-  redis.call('HSET', scope_key(scope), 'n', number[1] + 1, 'at', at)
-end
-local counters = {}
-for i, counter in ipairs(req.counters) do
-  counters[i] = count_in(counter, counted[i], at, req.hold)
-  redis.call('HSET', counter.key, 'x', numbers[counter.scope][1] + 1)
-  if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
+if not labels then
+  -- Above all that a failover may have lost, since workers remember what a number stands for.
+  labels = redis.call('HLEN', labels_key()) + 1 + 1000000 * tonumber(open[3] or '0')
+  redis.call('HSET', labels_key(), text, labels)
+  redis.call('HSET', label_texts_key(), labels, text)
 end
 local granted = {} -- what only a grant made room for
 for i, c in ipairs(req.checks) do
   if c[2] and c[7] > 0 and after[i][2] + after[i][3] > c[3] - c[7] then granted[#granted + 1] = c[8] end
+end
+-- What decides a price is mostly one of few: those are kept once, and the entry has the number of its own.
+local facts = req.facts
+if facts ~= '' then
+  local number = tonumber(redis.call('HGET', facts_key(), facts))
+  if not number and redis.call('HLEN', facts_key()) < MOST_FACTS then
+    number = redis.call('HLEN', facts_key()) + 1
+    redis.call('HSET', facts_key(), facts, number)
+  end
+  if number then facts = '#' .. int(number) end
+end
+local sequence = journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted, facts)
+for _, scope in ipairs(req.scopes) do redis.call('HSET', scope_key(scope), 'n', sequence, 'at', at) end
+local counters = {}
+for i, counter in ipairs(req.counters) do
+  counters[i] = count_in(counter, counted[i], at, req.hold)
+  redis.call('HSET', counter.key, 'x', sequence)
+  if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
+end
+for i, c in ipairs(req.checks) do
   if c[6][1] then raise_alerts(at, req.counters[c[4]], c, after[i][2], after[i][3], {}) end
 end
 local sent = req.replay and req.replay[1] or at -- when its create can have been sent, at the earliest
@@ -157,12 +174,6 @@ redis.call('ZREMRANGEBYSCORE', upstream_log_key(chosen), '-inf', at - 60000000 -
 redis.call('ZADD', upstream_log_key(chosen), sent, req.id)
 redis.call('EXPIRE', upstream_log_key(chosen), 120)
 
-if not labels then
-  -- Above all that a failover may have lost, since workers remember what a number stands for.
-  labels = redis.call('HLEN', labels_key()) + 1 + 1000000 * tonumber(open[3] or '0')
-  redis.call('HSET', labels_key(), text, labels)
-  redis.call('HSET', label_texts_key(), labels, text)
-end
 redis.call('HSET', record_key(req.id), 'state', 'held', 'tenant', req.tenant, 'key', req.key, 'model', req.model,
   'price', req.price, 'input', req.input, 'estimate', req.estimate, 'hold', req.hold, 'upstream', chosen, 'admitted', at,
   'scopes', table.concat(req.scopes, '\n'), 'counters', table.concat(counters, '\n'),
@@ -178,15 +189,4 @@ end
 redis.call('ZADD', prefix .. ':live', at, req.id)
 redis.call('ZADD', prefix .. ':held', sent, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
--- What decides a price is mostly one of few: those are kept once, and the entry has the number of its own.
-local facts = req.facts
-if facts ~= '' then
-  local number = tonumber(redis.call('HGET', facts_key(), facts))
-  if not number and redis.call('HLEN', facts_key()) < MOST_FACTS then
-    number = redis.call('HLEN', facts_key()) + 1
-    redis.call('HSET', facts_key(), facts, number)
-  end
-  if number then facts = '#' .. int(number) end
-end
-journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted, facts)
 return { 'admitted', at, chosen, after }

@@ -1,98 +1,78 @@
--- seed: registers a set of counters, and brings those that are behind their scope to the journal's sum in their
--- current window, so that a limit added at noon knows what the morning spent.
+-- seed: registers a set of counters, and brings those that are behind their scope to the journal's sum in their current
+-- window, so that a limit added at noon knows what the morning spent. In steps of some milliseconds each.
 --
 -- Request: postings (id), text (line 1: the scopes, separated by spaces; then a line a counter, `scope|window|zone`);
---   counters: as reserve takes them.
+--   counters: as reserve takes them;
+--   tail (entries behind the checkpoint that are read), live_from (0, or as it was replied), live_most (live
+--   reservations that are looked at).
 -- Replies: {'done', now} · {'window', now}: a window is over, ask again. A repeat changes nothing.
+--   {'unrolled', now}: the checkpoint is too far behind; run roll until it is not
+--   {'more', now, live_from}: more reservations are live than were looked at; go on from there
 local at = now()
-local behind, oldest = {}, at + 1 -- a window may begin in this very microsecond
+local behind = {}
 for _, c in ipairs(req.counters) do
   if at < c.start or at >= c.stop then return { 'window', at } end
-  local seen = redis.call('HGET', c.key, 'x')
   local number = redis.call('HGET', scope_key(c.scope), 'n') or '0'
-  if seen ~= number then
+  if redis.call('HGET', c.key, 'x') ~= number then
     c.sums, c.buckets, c.x = { 0, 0, 0 }, {}, number
     behind[#behind + 1] = c
-    -- A scope in which nothing was ever reserved has no past to add up.
-    if number ~= '0' then oldest = math.min(oldest, c.start) end
   end
 end
+local rolled = tonumber(redis.call('HGET', checkpoint_key(), 'rolled') or '0')
+local entries = #behind > 0 and entries_after(rolled, req.tail + 1) or {}
+if #entries > req.tail then return { 'unrolled', at } end
+
+-- What is live posts to these counters too, from now on: until they are complete, an end changes them in vain.
+local live, from = prefix .. ':live', int(req.live_from)
+local most = redis.call('ZCOUNT', live, from, from) + req.live_most -- those of that very microsecond come again
+local ids = #behind > 0 and redis.call('ZRANGEBYSCORE', live, from, '+inf', 'LIMIT', 0, most + 1) or {}
+for i = 1, math.min(#ids, most) do
+  local r = redis.call('HMGET', record_key(ids[i]), 'admitted', 'scopes', 'counters')
+  local admitted, scopes, posts = tonumber(r[1]), {}, {}
+  for _, scope in ipairs(lines(r[2])) do scopes[scope] = true end
+  for _, line in ipairs(lines(r[3])) do posts[line] = true end
+  for _, c in ipairs(behind) do
+    local line = place(c, admitted)
+    if scopes[c.scope] and not posts[line] and admitted >= c.start and admitted < c.stop then
+      r[3] = r[3] .. '\n' .. line
+      redis.call('HSET', record_key(ids[i]), 'counters', r[3])
+    end
+  end
+end
+if #ids > most then return { 'more', at, tonumber(redis.call('ZSCORE', live, ids[most])) } end
+
+local function add_to(c, bucket, more)
+  if c.width > 0 then c.buckets[bucket] = c.buckets[bucket] or { 0, 0, 0 } end
+  for i = 1, 3 do
+    c.sums[i] = c.sums[i] + more[i]
+    if c.width > 0 then c.buckets[bucket][i] = c.buckets[bucket][i] + more[i] end
+  end
+end
+
+-- What was charged, held and counted: the checkpoint, and what the journal has behind it. A scope in which nothing was
+-- ever reserved has no past to add up.
+for _, c in ipairs(behind) do
+  local start, stop, width = c.start / SECOND, c.stop / SECOND, c.width / SECOND
+  for _, part in ipairs(c.x ~= '0' and checkpoint_parts(c.scope, start, stop, width, at) or {}) do
+    local bucket, sums = unpack(part)
+    if sums[4] > 0 then add_to(c, bucket, sums) end -- where nothing was reserved there is nothing to add
+  end
+end
+for _, entry in ipairs(entries) do
+  local posts = POSTS[entry[2]]
+  if posts then
+    local us, labels, _, charged, held, predictions = posts(entry[3], unpack(entry, 5))
+    for _, scope in ipairs(scopes_of(labels)) do
+      for _, c in ipairs(behind) do
+        if c.scope == scope and us >= c.start and us < c.stop then
+          add_to(c, c.width > 0 and bucket_at(c, us), { charged, held, predictions })
+        end
+      end
+    end
+  end
+end
+
 redis.call('HSET', prefix .. ':postings', req.postings, req.text)
-
-local postings_of = {} -- number of labels → postings id
-local function postings(labels)
-  if not postings_of[labels] then
-    postings_of[labels] = cmsgpack.unpack(redis.call('HGET', label_texts_key(), labels))[5]
-  end
-  return postings_of[labels]
-end
-
-local scopes_of = {} -- postings id → set of scopes
-local function under(postings, scope)
-  if not scopes_of[postings] then
-    local text = redis.call('HGET', prefix .. ':postings', postings) or ''
-    scopes_of[postings] = {}
-    for s in string.gmatch(string.match(text, '^[^\n]*'), '%S+') do scopes_of[postings][s] = true end
-  end
-  return scopes_of[postings][scope]
-end
-
-local function add_to(c, admitted, charged, held, predictions)
-  local bucket = c.width > 0 and bucket_at(c, admitted)
-  if bucket then c.buckets[bucket] = c.buckets[bucket] or { 0, 0, 0 } end
-  for i, change in ipairs({ charged, held, predictions }) do
-    c.sums[i] = c.sums[i] + change
-    if bucket then c.buckets[bucket][i] = c.buckets[bucket][i] + change end
-  end
-end
-
--- What was charged and counted: the journal, from its newest entry back to the start of the oldest window.
--- Each event takes the fields behind its id, and answers: time of the admission, labels, charge, predictions.
-local add = {} -- by the letter of the event
-function add.r(entry_at, labels) return entry_at, labels, 0, 1 end
-function add.s(_, cost, _, labels, _, _, _, admitted) return admitted, labels, cost, 0 end
-function add.x(_, _, labels, _, _, _, admitted) return admitted, labels, 0, -1 end
-function add.k(entry_at, more, _, labels, _, admitted) return more > 0 and entry_at or admitted, labels, more, 0 end
-
-local function fold(event, entry_at, _, ...)
-  if not add[event] then return end
-  local admitted, labels, charge, count = add[event](entry_at, ...)
-  for _, c in ipairs(behind) do
-    if admitted >= c.start and admitted < c.stop and under(postings(labels), c.scope) then
-      add_to(c, admitted, charge, 0, count)
-    end
-  end
-end
-
-local from = '+'
-while oldest <= at do
-  local chunk = redis.call('XREVRANGE', prefix .. ':journal', from, '-', 'COUNT', 500)
-  local enough = #chunk < 500
-  for _, entry in ipairs(chunk) do
-    local e = cmsgpack.unpack(entry[2][2])
-    if e[2] < oldest then enough = true break end
-    fold(unpack(e))
-    from = '(' .. entry[1]
-  end
-  if enough then break end
-end
-
--- What is held: the live reservations, which from now on post to these counters too.
-for _, id in ipairs(#behind > 0 and redis.call('ZRANGE', prefix .. ':live', 0, -1) or {}) do
-  local r = load(id)
-  local posts = {}
-  for _, line in ipairs(lines(r.counters)) do posts[line] = true end
-  for _, c in ipairs(behind) do
-    local admitted = tonumber(r.admitted)
-    if admitted >= c.start and admitted < c.stop and under(r.postings, c.scope) then
-      add_to(c, admitted, 0, tonumber(r.hold), 0)
-      local line = place(c, admitted)
-      if not posts[line] then r.counters = r.counters .. '\n' .. line end
-    end
-  end
-  redis.call('HSET', record_key(id), 'counters', r.counters)
-end
-
 for _, c in ipairs(behind) do
   set_counter(c.key, c.sums, c.buckets, c.width > 0 and c.start / SECOND)
   redis.call('HSET', c.key, 'x', c.x)
