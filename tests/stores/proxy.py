@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-#: Told each piece before it is passed on, and whether it goes to the server.
+#: Told each piece of a connection before it is passed on, and whether it goes to the server.
 Watch = Callable[[bytes, bool], Awaitable[None]]
 
 
@@ -12,10 +12,17 @@ async def _let_pass(_piece: bytes, _to_server: bool) -> None:
     return
 
 
-class Proxy:
-    """Carries bytes between clients and the port of a server, in pieces as they come: mostly a message each."""
+def _nobody() -> Watch:
+    return _let_pass
 
-    def __init__(self, target: int, watch: Watch = _let_pass) -> None:
+
+class Proxy:
+    """Carries bytes between clients and the port of a server, in pieces as they come: mostly a message each.
+
+    `watch` makes what watches one connection.
+    """
+
+    def __init__(self, target: int, watch: Callable[[], Watch]) -> None:
         self._target = target
         self._watch = watch
         self._server: asyncio.Server | None = None
@@ -42,17 +49,19 @@ class Proxy:
             with suppress(OSError, asyncio.CancelledError):
                 to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._target)
                 stack.push_async_callback(_close, to_writer)
+                watch = self._watch()
                 async with asyncio.TaskGroup() as both:
-                    both.create_task(self._pump(reader, to_writer, True))
-                    both.create_task(self._pump(to_reader, writer, False))
+                    both.create_task(_pump(reader, to_writer, watch, True))
+                    both.create_task(_pump(to_reader, writer, watch, False))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to_server: bool) -> None:
-        with suppress(OSError):
-            while piece := await reader.read(2**16):
-                await self._watch(piece, to_server)
-                writer.write(piece)
-                await writer.drain()
-        writer.close()  # the other side ends too, and its pump with it
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watch: Watch, to_server: bool) -> None:
+    with suppress(OSError):
+        while piece := await reader.read(2**16):
+            await watch(piece, to_server)
+            writer.write(piece)
+            await writer.drain()
+    writer.close()  # the other side ends too, and its pump with it
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
@@ -62,7 +71,7 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def proxy(target: int, watch: Watch = _let_pass) -> AsyncIterator[Proxy]:
+async def proxy(target: int, watch: Callable[[], Watch] = _nobody) -> AsyncIterator[Proxy]:
     """Run a proxy in front of a port."""
     opened = Proxy(target, watch)
     opened._server = await asyncio.start_server(opened._carry, "127.0.0.1", 0)
