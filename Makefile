@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-pricing memory
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-pricing memory settling
 
 help:                     ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -49,6 +49,9 @@ bench-pricing: .venv/.ready  ## time that pricing takes of a create
 
 memory: .venv/.ready      ## what an ended prediction takes of the store's memory: FLAGS="--server redis-server"
 	$(RUN)python -m benchmarks.memory $(FLAGS)
+
+settling: .venv/.ready    ## how soon after its end what nobody polls is settled, and what upstream is asked for that: FLAGS="--predictions 300"
+	$(RUN)python -m benchmarks.settling $(FLAGS)
 
 format: .venv/.ready      ## put the code into its form
 	$(RUN)ruff format .

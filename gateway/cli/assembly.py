@@ -21,6 +21,7 @@ from gateway.ledger.outbox import Outbox
 from gateway.ledger.postings import Postings
 from gateway.ledger.refused import RefusalLog
 from gateway.ledger.rounds import Rounds
+from gateway.ledger.run_times import RunTimes
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import LedgerUnavailable, Store
@@ -40,6 +41,7 @@ from gateway.settlement.looks import Kept, Looks
 from gateway.settlement.proof import Proof
 from gateway.settlement.reconciler import Reconciler
 from gateway.settlement.recovery import Recovery
+from gateway.settlement.running import Running
 from gateway.settlement.settlement import Settlement
 from gateway.settlement.unattributed import Unattributed
 from gateway.telemetry import Telemetry
@@ -94,6 +96,7 @@ class Assembly:
         self._owners = owners
         self._kept = Kept()
         self._ledgers: dict[str, Ledger] = {}
+        self._run_times: dict[str, RunTimes] = {}
         self._known: dict[str, tuple[AccountParts, Policy]] = {}
         self._secrets: dict[tuple[str, str], str] = {}
         self._alert_urls: dict[AlertAddress, str] = {}
@@ -156,7 +159,8 @@ class Assembly:
         arrivals = Arrivals(views, upstream, settlement, self._outbox(account.id), proof)
         looks = Looks(Sightings(self._store, self._scripts, account.id), upstream, settlement, self._kept)
         refusals = RefusalLog(self._store, self._scripts, account.id, self.recorder.keep)
-        return AccountParts(ledger, views, upstream, settlement, arrivals, looks, refusals)
+        run_times = self._run_times.setdefault(account.id, RunTimes(self._store, account.id))
+        return AccountParts(ledger, views, upstream, settlement, arrivals, looks, refusals, run_times)
 
     def _act(self) -> None:
         """Start what works beside the requests, by this policy; what began by an earlier one ends with its round."""
@@ -197,8 +201,10 @@ class Assembly:
 
     def _reconciler(self, parts: AccountParts, policy: Policy) -> Reconciler:
         lister, history = Lister(parts.ledger, parts.upstream), History(parts.upstream, self._addresses)
+        known = (parts.ledger, parts.upstream, parts.settlement, lister)
+        running = Running(*known, parts.looks, parts.run_times, policy.models)
         inquest = Inquest(parts.ledger, parts.views, parts.upstream, parts.settlement, lister, history)
-        return Reconciler(parts.ledger, parts.upstream, parts.settlement, inquest, lister, parts.looks, policy.models)
+        return Reconciler(parts.ledger, parts.settlement, inquest, running)
 
     def _recovery(self, parts: AccountParts, policy: Policy) -> Recovery:
         lister = Lister(parts.ledger, parts.upstream)

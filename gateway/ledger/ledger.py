@@ -22,6 +22,7 @@ from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters
 from gateway.ledger.records import Ended, read_record
 from gateway.ledger.replies import read_decision
 from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, seed_request
+from gateway.ledger.run_times import MOST_RUNS
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
 
@@ -182,16 +183,18 @@ class Ledger:
         return int(finished)
 
     async def settle(
-        self, reservation: str, cost: int, how: How, status: str, *, tell: bool = True
+        self, reservation: str, cost: int, how: How, status: str, *, tell: bool = True, run_ms: int = 0
     ) -> Settled | None:
         """End the reservation at a cost; returns what it is settled at, or None if it cannot be settled.
 
         A tenant that asked for a webhook is told (`tell`) in the same step: it lies in the outbox from then on.
+        How long it ran (`run_ms`, 0 where nobody knows) is kept of the model's last runs.
         """
         if not 0 <= cost <= MAX_UNITS:
             raise ValueError(f"a cost of {cost} units is out of range")
         news = {"tell": tell, "wait_us": in_us(OWN_BODY_SECONDS), "seats": SEATS}
-        request = {"id": reservation, "cost": cost, "how": how, "status": status, **news, **_retention()}
+        ran = {"run_ms": run_ms, "runs": MOST_RUNS}
+        request = {"id": reservation, "cost": cost, "how": how, "status": status, **ran, **news, **_retention()}
         what, state, cost_now, how_now = await self._run("settle", request)
         if state != State.SETTLED.encode():
             return None
@@ -240,14 +243,21 @@ class Ledger:
         _, first = await self._run("absent", {"id": reservation, "seen": seen})
         return int(first)
 
-    async def claim(self, most: int, first_s: float, longest_s: float, doubt_s: float) -> list[Reservation]:
+    async def claim(
+        self, most: int, first_s: float, longest_s: float, doubt_s: float, ahead_s: float = 0
+    ) -> list[Reservation]:
         """Take what is due to be looked at; it is due again after `first_s`, doubling up to `longest_s`.
 
-        For a doubt it doubles up to `doubt_s`.
+        For a doubt it doubles up to `doubt_s`. With what is due comes what runs and is due within `ahead_s`.
         """
         spans = {"first_us": in_us(first_s), "longest_us": in_us(longest_s), "doubt_us": in_us(doubt_s)}
+        spans["ahead_us"] = in_us(ahead_s)
         _, *found = await self._run("claim", {"most": most, **spans})
         return [read_record(self.account, id_.decode(), flat) for id_, flat in found]
+
+    async def postpone(self, dues: Mapping[str, float]) -> None:
+        """Say in how many seconds each reservation that still runs is to be looked at again."""
+        await self._run("postpone", {"dues": [(id_, in_us(seconds)) for id_, seconds in dues.items()]})
 
     async def _run(self, verb: str, request: object, *blobs: bytes) -> list[Any]:
         """Run a verb; takes the store's time out of the reply, where it is the second item."""

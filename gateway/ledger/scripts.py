@@ -20,6 +20,7 @@ VERBS = (
     "release",
     "absent",
     "claim",
+    "postpone",
     "look",
     "seen",
     "alerts",

@@ -29,6 +29,7 @@ class Books:
             "creates": len(predictions.in_order()),
             "arrived": seen.creates,
             "polls": seen.polls,
+            "listings": seen.listings,
             "refused": {str(status): number for status, number in seen.refused.items()},
             "faults": simulation.faults.applied,
             "billed": as_text(predictions.billed),

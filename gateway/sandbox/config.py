@@ -1,6 +1,7 @@
 """What a sandbox can be told when it starts."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -21,6 +22,8 @@ class SandboxConfig:
     port: int = 0
     seconds: float = 2.0
     """How long a prediction runs."""
+    run_seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """For some models instead: how long a run takes, from and to; drawn from `seed`."""
     fail_rate: float = 0.0
     creates_per_minute: int = 100
     concurrent: int = 10

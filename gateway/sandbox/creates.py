@@ -126,7 +126,7 @@ class Creates:
             price=price,
             base_url=str(request.base_url).rstrip("/"),
             created_at=now,
-            ends_at=now + self._simulation.config.seconds,
+            ends_at=now + self._simulation.run_seconds(model.slug),
             webhook_url=body.webhook_url or "",
             webhook_secret=body.webhook_secret or "",
             sync=sync,

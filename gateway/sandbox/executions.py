@@ -38,6 +38,7 @@ class Executions:
 
     async def show(self, request: Request) -> Response:
         """One page."""
+        self._simulation.seen.listings += 1
         fault = self._simulation.faults.next_request("executions")
 
         async def act() -> Response:

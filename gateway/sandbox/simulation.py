@@ -21,6 +21,7 @@ class Seen:
     def __init__(self) -> None:
         self.creates = 0
         self.polls = 0
+        self.listings = 0
         self.refused: Counter[int] = Counter()
         """Refused creates by status, those refused by a fault included."""
         self.last_headers: list[tuple[str, str]] = []
@@ -44,6 +45,7 @@ class Simulation:
         self.faults = Faults(config)
         self.chance = Random(config.seed)
         """Decides what only a run decides, such as how long its output becomes."""
+        self.pace = Random(config.seed)
         self.rate = RateLog(config.creates_per_minute)
         self.predictions = Predictions(lambda: self.faults.next_name("costs"), Memory(config.state), self.models)
 
@@ -52,6 +54,11 @@ class Simulation:
         now = self.clock.time()
         self.predictions.settle_due(now)
         return now
+
+    def run_seconds(self, slug: str) -> float:
+        """How long the next run of a model takes."""
+        least, most = self.config.run_seconds.get(slug, (self.config.seconds, self.config.seconds))
+        return least if least == most else self.pace.uniform(least, most)
 
     def authenticate(self, request: Request) -> Credential:
         """The key of a request. Refuses with 401."""

@@ -28,6 +28,7 @@ from gateway.server.parts import Parts
 from gateway.server.recording import NOT_YET
 from gateway.server.refusals import as_refusal
 from gateway.server.tickets import repeat_headers, reservation_of, ticket_headers
+from gateway.settlement.schedule import seconds_to_look
 from gateway.upstream.answers import read_prediction
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import RUN_SECONDS
@@ -35,8 +36,6 @@ from gateway.upstream.headers import Headers, returned
 
 log = logging.getLogger("gateway.create")
 
-#: A prediction is looked at no later than this after its create, however long its model usually runs.
-LATEST_FIRST_LOOK_SECONDS = 8.0
 DOUBT_LOOK_SECONDS = 5.0
 
 
@@ -196,13 +195,19 @@ class _Create:
 
     async def _confirm(self, ticket: Ticket, prediction: str, answer: Answer) -> None:
         kept = (answer.status, answer.body) if self._key else None
-        due_s = 0.0 if self._run else min(self._model.usual_run_seconds, LATEST_FIRST_LOOK_SECONDS)
+        due_s = 0.0 if self._run else await self._first_look_s()
         state = await self._parts.recorder.record(
             f"the prediction of {ticket.reservation}",
             lambda: self._account.settlement.confirm(ticket.reservation, prediction, due_s, kept),
         )
         if state not in (NOT_YET, State.RUNNING, State.SETTLED):
             log.error("%s runs as %s, but its reservation is %s", ticket.reservation, prediction, state)
+
+    async def _first_look_s(self) -> float:
+        """Say in how many seconds the reconciler is to look, if nobody polls before."""
+        runs = self._account.run_times.of(self._model.slug)
+        now_us = await self._account.ledger.now_us()  # as reckoned, without asking the store
+        return seconds_to_look(runs, self._model.usual_run_seconds, 0, now_us)
 
     async def _cost(self, ticket: Ticket, prediction: str) -> int | None:
         """Poll an ended run for its cost, and settle it; the reconciler does it where this does not."""

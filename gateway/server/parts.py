@@ -10,6 +10,7 @@ from gateway.admission.probing import Probe
 from gateway.domain.address import Addresses
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.refused import RefusalLog
+from gateway.ledger.run_times import RunTimes
 from gateway.ledger.views import Views
 from gateway.policy import Policy, Principal
 from gateway.server.authentication import InvalidKey, authenticate
@@ -33,6 +34,7 @@ class AccountParts:
     arrivals: Arrivals
     looks: Looks
     refusals: RefusalLog
+    run_times: RunTimes
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ class Settlement:
             return None
         stated = reading.cost or 0
         if reading.phase is not Phase.SUCCEEDED or stated > 0 or reservation.estimate == 0:
-            return await self._settle(reservation, stated, How.EXACT, reading.status)
+            ran_ms = reading.run_ms if reading.phase is Phase.SUCCEEDED else 0
+            return await self._settle(reservation, stated, How.EXACT, reading.status, ran_ms)
         finished_us = await self._ledger.finish(reservation.id, reading.status, REREAD_SECONDS)
         # 0: the ledger does not have it running (yet), so that no time has begun whose end could be an assumption.
         if not finished_us or await self._ledger.now_us() - finished_us < COST_SECONDS * MICROSECONDS:
@@ -80,11 +81,13 @@ class Settlement:
         if await self._ledger.release(reservation, sent=sent, reason=reason):
             self._telemetry.settlements.labels(How.RELEASED).inc()
 
-    async def _settle(self, reservation: Reservation, cost: int, how: How, status: str) -> int | None:
+    async def _settle(
+        self, reservation: Reservation, cost: int, how: How, status: str, run_ms: int = 0
+    ) -> int | None:
         if reservation.tenant == UNATTRIBUTED and how is How.EXACT:
             how = How.UNATTRIBUTED
         tell = phase_of(status) is not Phase.CANCELLED  # of which upstream tells nobody either
-        settled = await self._ledger.settle(reservation.id, cost, how, status, tell=tell)
+        settled = await self._ledger.settle(reservation.id, cost, how, status, tell=tell, run_ms=run_ms)
         if settled is None:
             return None
         if settled.first:

@@ -36,12 +36,20 @@ PHASES = MappingProxyType(
 )
 
 
+#: No run takes a week; what upstream says beyond that is not believed.
+LONGEST_RUN_SECONDS = 7 * 86400
+
+
 class Reading(NamedTuple):
-    """What an answer about a prediction says; `cost` is units of 1e-8 USD, None where it gives none."""
+    """What an answer about a prediction says; `cost` is units of 1e-8 USD, None where it gives none.
+
+    `run_ms` is how long it ran, 0 where that is not told.
+    """
 
     phase: Phase
     status: str
     cost: int | None
+    run_ms: int = 0
 
     @property
     def ended(self) -> bool:
@@ -65,6 +73,7 @@ def _absent() -> msgspec.Raw:
 
 class _Metrics(msgspec.Struct):
     cost: msgspec.Raw = msgspec.field(default_factory=_absent)
+    predict_time: msgspec.Raw = msgspec.field(default_factory=_absent)
 
 
 class _Prediction(msgspec.Struct):
@@ -82,6 +91,7 @@ class _Execution(msgspec.Struct):
     model: str = ""
     status: str = ""
     execution_cost: msgspec.Raw = msgspec.field(default_factory=_absent)
+    run_time: msgspec.Raw = msgspec.field(default_factory=_absent)
     created_at: str = ""
 
 
@@ -105,7 +115,8 @@ def read_prediction(body: bytes) -> Reading | None:
         prediction = msgspec.json.decode(body, type=_Prediction)
     except (ValueError, RecursionError):
         return None
-    return _reading(prediction.status, prediction.metrics.cost if prediction.metrics else _absent())
+    metrics = prediction.metrics or _Metrics()
+    return _reading(prediction.status, metrics.cost, metrics.predict_time)
 
 
 def read_input(body: bytes) -> dict[str, Any] | None:
@@ -123,7 +134,7 @@ def read_executions(body: bytes) -> list[Execution] | None:
     try:
         page = msgspec.json.decode(body, type=_Executions)
         return [
-            Execution(e.id, e.model, _reading(e.status, e.execution_cost), _instant_us(e.created_at))
+            Execution(e.id, e.model, _reading(e.status, e.execution_cost, e.run_time), _instant_us(e.created_at))
             for e in page.executions
         ]
     except (msgspec.MsgspecError, ValueError):
@@ -158,8 +169,17 @@ def phase_of(status: str) -> Phase:
     return PHASES.get(status.lower(), Phase.RUNNING)
 
 
-def _reading(status: str, cost: msgspec.Raw) -> Reading:
-    return Reading(phase_of(status), status, parse_cost(bytes(cost)))
+def _reading(status: str, cost: msgspec.Raw, seconds: msgspec.Raw) -> Reading:
+    return Reading(phase_of(status), status, parse_cost(bytes(cost)), _milliseconds(bytes(seconds)))
+
+
+def _milliseconds(seconds: bytes) -> int:
+    """Read how long a run took; 0 for what is no such time."""
+    try:
+        found = float(seconds.decode().strip('"'))
+    except (ValueError, UnicodeDecodeError):
+        return 0
+    return int(found * 1000) if 0 < found < LONGEST_RUN_SECONDS else 0
 
 
 def _instant_us(text: str) -> int:

@@ -18,6 +18,7 @@ from gateway.domain.address import Addresses
 from gateway.domain.reservation import Reservation
 from gateway.domain.secret import Secret
 from gateway.ledger.decisions import Admitted
+from gateway.ledger.run_times import RunTimes
 from gateway.ledger.sightings import Sightings
 from gateway.policy import Account, UpstreamKey
 from gateway.pricing import Model
@@ -29,6 +30,7 @@ from gateway.settlement.listing import Lister
 from gateway.settlement.looks import Kept, Looks
 from gateway.settlement.proof import Proof
 from gateway.settlement.reconciler import Reconciler
+from gateway.settlement.running import Running
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
 from gateway.upstream.answers import read_created
@@ -72,9 +74,9 @@ class World:
         models = {MODEL: Model(slug=MODEL)}
         sightings = Sightings(self.bench.store, SCRIPTS, "up")
         self.looks = Looks(sightings, self.upstream, self.settlement, Kept(self.clock.time))
-        self.reconciler = Reconciler(
-            self.bench.ledger, self.upstream, self.settlement, self.inquest, self.lister, self.looks, models
-        )
+        self.run_times = RunTimes(self.bench.store, "up")
+        running = Running(*parts[:1], *parts[2:], self.looks, self.run_times, models)
+        self.reconciler = Reconciler(self.bench.ledger, self.settlement, self.inquest, running)
 
     async def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

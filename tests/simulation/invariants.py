@@ -21,7 +21,7 @@ Fact = Mapping[str, Any]
 #: Verbs that may write without an entry in the journal.
 UNWRITTEN = frozenset(
     (
-        *("seed", "claim", "absent", "alerts", "watch", "attend", "look", "seen", "refused"),
+        *("seed", "claim", "postpone", "absent", "alerts", "watch", "attend", "look", "seen", "refused"),
         *("sweep", "roll", "acknowledge", "trim", "turn"),
     )
 )

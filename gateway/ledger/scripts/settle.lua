@@ -1,7 +1,8 @@
 -- settle: the prediction ended and its cost is known, or assumed. Ends the reservation, once.
 --
 -- Request: id, cost, how ('exact' or 'assumed'), status (upstream's word), tell (whether this end is one that a tenant
---   is told of), wait_us (how long the webhook waits for upstream's own body), seats, idem_s.
+--   is told of), wait_us (how long the webhook waits for upstream's own body), seats, idem_s, run_ms (how long it ran
+--   by upstream's word, 0 where that is not told), runs (how many of them are kept of a model).
 -- Replies: {'done' | 'no_way' | 'unknown', now, state, cost, how}; a repeat answers 'no_way' with what the first
 --   one settled. A cost above the hold is recorded as it is, and told as 'overrun'.
 local at = now()
@@ -11,6 +12,10 @@ local state = NEXT[r.state .. ':settle']
 if not state then return { 'no_way', at, r.state, tonumber(r.cost or '0'), r.how or '' } end
 
 must_be_recorded()
+if req.run_ms > 0 and r.price ~= '' then -- of models that have a price, since a client may write any other name
+  redis.call('LPUSH', runs_key(r.model), req.run_ms)
+  redis.call('LTRIM', runs_key(r.model), 0, req.runs - 1)
+end
 r.state, r.cost, r.status, r.finished = state, req.cost, req.status, r.finished or at
 r.how = req.cost > tonumber(r.hold) and 'overrun' or req.how
 finish_life(req.id, r, at, 0)
