@@ -43,7 +43,7 @@ LONGEST_RUN_SECONDS = 7 * 86400
 class Reading(NamedTuple):
     """What an answer about a prediction says; `cost` is units of 1e-8 USD, None where it gives none.
 
-    `run_ms` is how long it ran, 0 where that is not told.
+    `run_ms` is how long it ran, 0 while it runs and where that is not told.
     """
 
     phase: Phase
@@ -170,7 +170,9 @@ def phase_of(status: str) -> Phase:
 
 
 def _reading(status: str, cost: msgspec.Raw, seconds: msgspec.Raw) -> Reading:
-    return Reading(phase_of(status), status, parse_cost(bytes(cost)), _milliseconds(bytes(seconds)))
+    phase = phase_of(status)
+    run_ms = 0 if phase is Phase.RUNNING else _milliseconds(bytes(seconds))
+    return Reading(phase, status, parse_cost(bytes(cost)), run_ms)
 
 
 def _milliseconds(seconds: bytes) -> int:
