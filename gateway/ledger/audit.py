@@ -68,7 +68,7 @@ class Auditor:
         moment, _ = await self._rows.read([])
         counters = sorted({counter for text in postings.values() for counter in parse_postings(text)[1]}, key=str)
         places = [Place(each, 0) if each.bucket_us else place_of(each, moment.now_us) for each in counters]
-        reading = Reading(self._store, self._account, postings, places, begin.without_journal(), {})
+        reading = Reading(self._store, self._account, places, begin.without_journal(), {})
         return await self._compare(reading, places, Report(dropped=begin.dropped, rolled=begin.rolled))
 
     async def _verify(self, begin: Position) -> Report:
@@ -115,8 +115,7 @@ class Auditor:
 
     async def _reading(self, places: Sequence[Place], begin: Position) -> Reading:
         before = await self._checkpoint.open_at_floor()
-        postings = await read_postings(self._store, self._account)
-        return Reading(self._store, self._account, postings, places, begin, before)
+        return Reading(self._store, self._account, places, begin, before)
 
     async def _lost_reservations(self, reading: Reading) -> list[str]:
         """Compare the live reservations with those that the journal has not ended."""

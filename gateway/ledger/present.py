@@ -8,7 +8,7 @@ from gateway.ledger.checkpoint import Checkpoint
 from gateway.ledger.fold import Place, added
 from gateway.ledger.gauges import LimitUse, read_use
 from gateway.ledger.postings import Counted, Counter, counter_of
-from gateway.ledger.reading import Reading, read_postings
+from gateway.ledger.reading import Reading
 from gateway.ledger.rolling import add_up
 from gateway.ledger.rows import Rows, batches
 from gateway.ledger.scripts import Script
@@ -47,8 +47,8 @@ async def _from_journal(
 ) -> dict[Place, Counted]:
     """Add up what the checkpoint has, and the journal behind it."""
     at = await Checkpoint(store, scripts, account).position()
-    postings, behind = await read_postings(store, account), at.without_journal()
-    reading, rows = Reading(store, account, postings, places, behind, {}), Rows(store, scripts, account)
+    reading = Reading(store, account, places, at.without_journal(), {})
+    rows = Rows(store, scripts, account)
     sums: dict[Place, Counted] = {}
     for batch in batches(places):
         moment, found = await rows.read(batch)

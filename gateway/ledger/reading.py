@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from gateway.domain.reservation import State
 from gateway.ledger.checkpoint import Position
-from gateway.ledger.fold import Place, Poster, Sums, Tail
-from gateway.ledger.journal import JournalGap, read_journal
+from gateway.ledger.fold import Place, Post, Poster, Sums, Tail
+from gateway.ledger.journal import Entry, JournalGap, read_journal
 from gateway.ledger.lives import Lives
 from gateway.ledger.postings import account_prefix
 from gateway.ledger.store import Store
@@ -18,7 +18,6 @@ class Reading:
         self,
         store: Store,
         account: str,
-        postings: Mapping[str, str],
         places: Iterable[Place],
         begin: Position,
         before: Mapping[str, State],
@@ -31,7 +30,8 @@ class Reading:
         self._account = account
         self._begin = begin
         self._tail = Tail()
-        self._poster = Poster(postings, {place.counter for place in places})
+        self._counters = {place.counter for place in places}
+        self._poster = Poster({}, self._counters)
 
     async def advance(self, sequence: int) -> None:
         """Read up to a sequence number and no further.
@@ -41,7 +41,7 @@ class Reading:
         if self.sequence >= sequence:
             return
         async for entry in read_journal(self._store, self._account, self.sequence):
-            posts = self._poster.posts(entry)
+            posts = await self._posts(entry)
             self.sums.add(entry.sequence, posts)
             if entry.sequence > self._begin.rolled:
                 self._tail.add(entry.sequence, posts)
@@ -51,6 +51,14 @@ class Reading:
             if entry.sequence >= sequence:
                 return
         raise JournalGap(self.sequence + 1, sequence)
+
+    async def _posts(self, entry: Entry) -> list[Post]:
+        """Give what an entry posts; the sets of postings are read when one is met that is new, for creates go on."""
+        try:
+            return self._poster.posts(entry)
+        except KeyError:
+            self._poster = Poster(await read_postings(self._store, self._account), self._counters)
+            return self._poster.posts(entry)
 
     def behind(self, rolled: int) -> Sums:
         """Give the sums of what was read behind the checkpoint, which never goes back."""

@@ -10,8 +10,9 @@ from gateway.domain.reservation import How
 from gateway.domain.window import MonthFrom, Window, WindowName, bounds, parse_rolling
 from gateway.ledger.audit import Auditor
 from gateway.ledger.checkpoint import STEP, TAIL, Checkpoint, composable
-from gateway.ledger.fold import Place
+from gateway.ledger.fold import Place, place_of
 from gateway.ledger.postings import Counter
+from gateway.ledger.reading import Reading
 from gateway.ledger.requests import LIVE
 from gateway.ledger.rows import MOST_CELLS, MOST_COUNTERS, Rows, batches
 from gateway.ledger.store import LedgerUnavailable
@@ -123,6 +124,18 @@ async def test_a_hold_that_ends_between_two_steps_of_a_seed_leaves_no_trace(benc
     await bench.redis.hset(f"{{up}}:r:{held.id}", "counters", key)
     await bench.ledger.release(held.id, sent=True, reason="400")
     assert not await bench.redis.exists(key)
+
+
+async def test_a_reading_goes_on_over_creates_of_a_policy_that_is_newer_than_itself(bench: Bench) -> None:
+    old, new = bench.postings(budget(100)), bench.postings(budget(100), budget(200, window=WindowName.MONTH))
+    await bench.admit(old, 7)
+    now_us = await bench.now()
+    place = place_of(Counter(TENANT, WindowName.DAY, UTC_ZONE), now_us)
+    reading = Reading(bench.store, bench.account, [place], await checkpoint(bench).position(), {})
+    await reading.advance(1)
+    await bench.admit(new, 5)
+    await reading.advance(2)
+    assert reading.sums.of(place) == (0, 12, 2)
 
 
 async def test_rolling_again_changes_nothing(bench: Bench) -> None:
