@@ -36,6 +36,9 @@ class Telemetry:
         self.ledger_seconds = histogram(
             "gateway_ledger_duration_seconds", "Time of a call to the ledger", LEDGER_BUCKETS
         )
+        self.queue_seconds = histogram(
+            "gateway_upstream_queue_wait_seconds", "Time that creates waited for an upstream slot", BUCKETS, "outcome"
+        )
         self.admissions = counter("gateway_admissions", "Creates by their outcome", "tenant", "outcome")
         self.shadow_refusals = counter(
             "gateway_shadow_refusals", "Creates that a shadow limit would have refused", "tenant", "code"

@@ -2,23 +2,36 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from gateway.admission.limits import usage_json, visible
-from gateway.admission.refusals import refusal, shadow_limits
+from gateway.admission.refusals import busy, refusal, shadow_limits
 from gateway.admission.shadow import ShadowRefusal
+from gateway.admission.waiting import ClientGone, HungUp, Turn, never
 from gateway.domain.errors import Code
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.webhook import Webhook
-from gateway.ledger.decisions import Admitted, Answered, Busy, Capacity, Closed, Decision, Order, OverLimit, Use
+from gateway.ledger.decisions import (
+    Admitted,
+    Answered,
+    Busy,
+    Capacity,
+    Closed,
+    Decision,
+    Final,
+    Order,
+    OverLimit,
+    Place,
+    Use,
+)
 from gateway.ledger.postings import Postings, account_prefix
+from gateway.ledger.queue import Queue
 from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.store import LedgerUnavailable
-from gateway.policy import Principal
+from gateway.policy import Account, Principal
 from gateway.pricing import Quote
 from gateway.telemetry import Telemetry
 
@@ -30,6 +43,8 @@ STALE_MARGIN_SECONDS = 10
 
 class AccountLedger(Protocol):
     """What admission asks of an account's ledger."""
+
+    queue: Queue
 
     async def reserve(self, order: Order, postings: Postings, upstream: list[Capacity]) -> Decision:
         """Decide a create in one step."""
@@ -95,18 +110,19 @@ class Admission:
         shadows: tuple[ShadowRefusal, ...] = (),
         idempotency: tuple[str, str] | None = None,
         webhook: Webhook | None = None,
+        hung_up: HungUp = never,
     ) -> Ticket | Answered:
         """Hold a quote's money, or repeat the answer of an earlier create with the same Idempotency-Key.
 
         `answer_s` is how long the create may wait for upstream's answer; `slot_s` when its slot frees itself;
         `shadows` are those that would have refused it before the limits were asked;
         `webhook` is where the tenant wants to be told of the end, kept in the same step as the hold.
+        Where no upstream slot is free it queues, as long as its account says and until its client has `hung_up`.
         Raises Refused (the limits, `upstream_busy`, the idempotency codes), LedgerUnavailable or PolicyBehind.
         """
         stale_s = SEND_SECONDS + answer_s + STALE_MARGIN_SECONDS
         order = self._order(principal, quote, slot_s, stale_s, idempotency, input_digest, webhook)
-        send_by = time.monotonic() + SEND_SECONDS
-        decision = await self._decide(principal, order)
+        decision, send_by = await self._decide_in_turn(principal, order, hung_up)
         if isinstance(decision, Answered):
             return decision
         if not isinstance(decision, Admitted):
@@ -175,6 +191,28 @@ class Admission:
             dry=dry,
         )
 
+    async def _decide_in_turn(self, principal: Principal, order: Order, hung_up: HungUp) -> tuple[Final, float]:
+        """Decide a create, where it has to queue when its turn comes; also gives the time by which to send it."""
+        tenant, account = principal.tenant, principal.tenant.account
+
+        def ask(place: Place | None) -> Awaitable[Decision]:
+            return self._decide(principal, replace(order, place=place))
+
+        queue = self._ledgers[account.id].queue
+        turn = Turn(queue, order.id, tenant, capacities(account), hung_up)
+        decision: Final | None = None
+        try:
+            decision, send_by = await turn.decide(ask)
+        except ClientGone as error:
+            raise busy(1) from error  # nobody reads it
+        finally:
+            if turn.queued:
+                ended = "admitted" if isinstance(decision, Admitted) else "refused" if decision else "left"
+                self._telemetry.queue_seconds.labels(ended).observe(turn.waited_s)
+                if not isinstance(decision, Admitted | OverLimit | Busy):  # these took its ticket by themselves
+                    self._keep(self._release(account.id, order.id))
+        return decision, send_by
+
     async def _decide(self, principal: Principal, order: Order) -> Decision:
         """Ask the ledger; where no answer comes, see to it that a late one leaves no hold behind."""
         try:
@@ -185,8 +223,7 @@ class Admission:
 
     async def _ask(self, principal: Principal, order: Order) -> Decision:
         account = principal.tenant.account
-        capacities = [Capacity(key.id, key.creates_per_minute, key.concurrent) for key in account.keys]
-        return await self._ledgers[account.id].reserve(order, self._postings_of(principal), capacities)
+        return await self._ledgers[account.id].reserve(order, self._postings_of(principal), capacities(account))
 
     def _postings_of(self, principal: Principal) -> Postings:
         """Give a principal's postings, derived at its first create; the entry keeps the principal alive."""
@@ -198,10 +235,12 @@ class Admission:
         return known[1]
 
     async def _release(self, account: str, reservation: str) -> None:
-        """Give a hold back whose reserve was not answered, for as long as a tombstone could matter."""
+        """Give back hold or ticket of a create that nobody waits for, for as long as a tombstone could matter."""
         for pause in (0.05, 0.2, 1.0, 5.0, 15.0, 30.0):
             try:
-                await self._ledgers[account].release(reservation, sent=False, reason="the reserve was not answered")
+                await self._ledgers[account].release(
+                    reservation, sent=False, reason="nobody waited for the reserve any longer"
+                )
                 return
             except LedgerUnavailable:
                 await asyncio.sleep(pause)
@@ -214,3 +253,8 @@ class Admission:
         self._telemetry.estimated_usd.labels(tenant, self._telemetry.model(ticket.quote.model)).inc(estimate_usd)
         for shadow in ticket.shadows:
             self._telemetry.shadow_refusals.labels(tenant, shadow.code).inc()
+
+
+def capacities(account: Account) -> list[Capacity]:
+    """Give what the upstream keys of an account can take."""
+    return [Capacity(key.id, key.creates_per_minute, key.concurrent) for key in account.keys]

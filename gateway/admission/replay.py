@@ -9,12 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.admission.admission import capacities
 from gateway.admission.refusals import refusal
 from gateway.admission.wish import Undecidable, Wish, quote_again
 from gateway.domain.errors import Code, Refused
 from gateway.domain.reservation import How
 from gateway.domain.window import MICROSECONDS
-from gateway.ledger.decisions import Admitted, Busy, Capacity, Order, OverLimit
+from gateway.ledger.decisions import Admitted, Busy, Order, OverLimit
 from gateway.ledger.journal import Confirmed, Corrected, Doubted, Entry, Finished, Released, Settled
 from gateway.ledger.postings import Postings
 from gateway.ledger.scratch import ScratchLedger
@@ -107,7 +108,7 @@ class Replay:
             slot_s=self._model(wish).max_run_seconds,
             stale_s=_NEVER_DUE_S,
         )
-        keys = [Capacity(key.id, key.creates_per_minute, key.concurrent) for key in principal.tenant.account.keys]
+        keys = capacities(principal.tenant.account)
         decision = await self.scratch.ledger.reserve(order, self._postings_of(principal), keys)
         if isinstance(decision, OverLimit | Busy):
             raise refusal(decision, quote.hold)

@@ -131,6 +131,11 @@ class Assembly:
         self._telemetry.in_force(policy.version, policy.models)
         log.info("serving by policy %s", policy.version[:12])
 
+    def let_nobody_wait(self) -> None:
+        """Refuse the creates that wait for an upstream slot, and those that would have to: this worker stops."""
+        for ledger in self._ledgers.values():
+            ledger.queue.close()
+
     async def aclose(self, drain_seconds: float) -> None:
         """Let what is being recorded reach the ledger, so long, and stop."""
         await self.recorder.drain(drain_seconds)
@@ -141,6 +146,7 @@ class Assembly:
         if self._rounds:
             await asyncio.wait(self._rounds, timeout=ROUND_SECONDS)
         for ledger in self._ledgers.values():
+            await ledger.queue.aclose()
             with suppress(LedgerUnavailable):
                 await ledger.leave()
 

@@ -28,6 +28,7 @@ from gateway.cli.worker import DemoKey, WorkerConfig, read_policy
 from gateway.ledger.durability import durability_problems
 from gateway.ledger.embedded import EmbeddedStore, StoreFailed, find_server
 from gateway.ledger.enactment import Enactment
+from gateway.ledger.lanes import Lanes
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import LedgerUnavailable, Store, connect
 from gateway.ledger.views import Views
@@ -220,7 +221,15 @@ def _workers(config: WorkerConfig, metrics_dir: str) -> Workers:
 
 
 def _monitoring(watch: PolicyWatch, store: Store, workers: Workers, metrics_dir: str) -> Monitoring:
-    return Monitoring(watch, lambda account: Views(store, account), metrics_dir, lambda: workers.alive, _now_us)
+    scripts = load_scripts()
+    return Monitoring(
+        watch,
+        lambda account: Views(store, account),
+        lambda account: Lanes(store, scripts, account),
+        metrics_dir,
+        lambda: workers.alive,
+        _now_us,
+    )
 
 
 def _now_us() -> int:

@@ -103,8 +103,15 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
         await follower.catch_up()
         following = asyncio.ensure_future(follower.run())
         stack.callback(following.cancel)
+        draining = asyncio.ensure_future(_drain(stop, assembly))
+        stack.callback(draining.cancel)
         listener = socket.socket(fileno=config.listener_fd)
         await serve_app(assembly.app, [listener], stop, lambda: _tell_ready(config.ready_fd))
+
+
+async def _drain(stop: asyncio.Event, assembly: Assembly) -> None:
+    await stop.wait()
+    assembly.let_nobody_wait()
 
 
 def _follow(config: WorkerConfig, assembly: Assembly, store: Store) -> PolicyFollower:

@@ -23,6 +23,10 @@ class Client(Protocol):
         """Send one command and await its reply."""
         ...
 
+    def pubsub(self) -> Any:
+        """Make a listener of channels, with a connection of its own."""
+        ...
+
     def aclose(self) -> Awaitable[None]:
         """Close every connection."""
         ...
@@ -71,6 +75,9 @@ class _Watched:
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         return await self._primary.execute_command(*args, **options)
+
+    def pubsub(self) -> Any:
+        return self._primary.pubsub()
 
     async def aclose(self) -> None:
         await self._primary.aclose()

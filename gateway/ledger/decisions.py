@@ -7,6 +7,18 @@ from gateway.domain.limit import Limit
 from gateway.domain.webhook import Webhook
 
 
+class Place(NamedTuple):
+    """The place of a create in the queue for upstream slots.
+
+    `weight` is its tenant's share of them; `number` says when it came, 0 if it has not queued yet. One that does not
+    `stay` is refused unless it is its turn.
+    """
+
+    weight: int
+    number: int = 0
+    stay: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A create that wants to be admitted; money in units of 1e-8 USD, durations in seconds.
@@ -15,7 +27,8 @@ class Order:
     heard of again has lost its worker. `idempotency` is (digest of the tenant's key, fingerprint of the request);
     `input_digest` names the input, so that its execution is recognised upstream if its answer never comes. `webhook`
     is where the tenant wants to be told of the end. `policy` is the number of the policy by which it was priced (0
-    where the ledger knows of none). `facts` are what of the input decided its price.
+    where the ledger knows of none). `facts` are what of the input decided its price. `place` is of one that may
+    wait for an upstream slot.
     """
 
     id: str
@@ -33,6 +46,7 @@ class Order:
     policy: int = 0
     facts: str = ""
     dry: bool = False
+    place: Place | None = None
 
 
 class Capacity(NamedTuple):
@@ -72,11 +86,25 @@ class OverLimit:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Every limit passes, but no upstream key has a slot and rate free; `wait_us` 0: it is slots that lack."""
+    """Every limit passes, but no upstream key has a slot and rate free, or others wait for them.
+
+    `wait_us` is how long that probably lasts, 0 where nothing is known.
+    """
 
     at_us: int
     wait_us: int
     uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The same, but it waits, and is to ask again when it is called; nothing is held.
+
+    `number` says when it came. `entered` is false where it was in the queue before.
+    """
+
+    number: int
+    entered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +143,5 @@ class Answered:
     body: bytes
 
 
-Decision = Admitted | OverLimit | Busy | Closed | Mismatch | Pending | Doubted | Answered
+Final = Admitted | OverLimit | Busy | Closed | Mismatch | Pending | Doubted | Answered
+Decision = Final | Queued

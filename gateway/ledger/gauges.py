@@ -1,11 +1,13 @@
 """Gauges: how far every limit is used and what is open, read from the store for a scrape."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gateway.domain.limit import Limit, LimitKind
 from gateway.domain.window import bounds
+from gateway.ledger.decisions import Capacity
+from gateway.ledger.lanes import Lane, Lanes
 from gateway.ledger.postings import clock_key, counter_of
 from gateway.ledger.views import Closure, Mail, Totals, Views
 
@@ -31,9 +33,12 @@ class AccountGauges(NamedTuple):
     alerts: dict[tuple[str, str, str], int]
     mail: Mail
     closure: Closure | None
+    lanes: list[Lane]
 
 
-async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iterable[str]) -> AccountGauges:
+async def read_gauges(
+    views: Views, lanes: Lanes, limits: Iterable[Limit], upstream: Sequence[Capacity]
+) -> AccountGauges:
     """Read everything that a scrape shows of one account. Raises LedgerUnavailable."""
     now_us = await views.now_us()
     gate = asyncio.Semaphore(AT_ONCE)
@@ -43,10 +48,11 @@ async def read_gauges(views: Views, limits: Iterable[Limit], upstream_keys: Iter
             return LimitUse(limit, *await read_use(views, limit, now_us))
 
     uses = await asyncio.gather(*(one(limit.at(now_us)) for limit in limits))
-    in_flight = {key: await views.upstream_slots(key, now_us) for key in upstream_keys}
+    in_flight = {key.id: await views.upstream_slots(key.id, now_us) for key in upstream}
     mail, totals = await views.mail(now_us), await views.totals()
     alerts, closure = await views.alerts(), await views.closure()
-    return AccountGauges(totals, now_us, in_flight, list(uses), alerts, mail, closure)
+    waiting = await lanes.read(upstream)
+    return AccountGauges(totals, now_us, in_flight, list(uses), alerts, mail, closure, waiting)
 
 
 async def read_use(views: Views, limit: Limit, now_us: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from gateway.ledger.labels import LabelBook
 from gateway.ledger.memory import Memory, Remembered
 from gateway.ledger.outbox import OWN_BODY_SECONDS, SEATS
 from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters_at, parse_postings
+from gateway.ledger.queue import Queue
 from gateway.ledger.records import Ended, read_record
 from gateway.ledger.replies import read_decision
 from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, seed_request
@@ -58,6 +59,7 @@ class Ledger:
         self._checkpoint = Checkpoint(store, scripts, account)
         self._timed = timed  # told how long each call took, in seconds
         self._attendance = Attendance(store, scripts, account)
+        self.queue = Queue(store, scripts, account, self._attendance.worker)
         self._memory = Memory()
         self._seen_us = 0
         self._seen_at = 0.0
@@ -75,6 +77,7 @@ class Ledger:
     async def reserve(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision:
         """Decide a create over every limit and upstream key, and hold its money, in one step.
 
+        Where that answers Queued, it is to be asked again when the queue calls, or to be released.
         Raises PolicyBehind where the policy in force is not the one by which the order was priced.
         """
         try:
@@ -102,7 +105,8 @@ class Ledger:
         for _ in range(5):  # a window that just ended, a new set and a new server each cost a round; more is a fault
             now_us = await self.now_us()
             snapshot = postings.at(now_us)
-            request = reserve_request(order, postings, snapshot, upstream, now_us, replay)
+            worker = self._attendance.worker
+            request = reserve_request(order, postings, snapshot, upstream, now_us, replay, worker)
             what, *rest = await self._run("reserve", request)
             if what == b"unseeded":
                 await self._seed(postings, snapshot)

@@ -15,6 +15,7 @@ from gateway.ledger.decisions import (
     Mismatch,
     OverLimit,
     Pending,
+    Queued,
     Use,
 )
 from gateway.ledger.store import LedgerUnavailable
@@ -34,14 +35,14 @@ def read_decision(what: bytes, rest: list[Any], limits: Sequence[Limit], at_us: 
             return OverLimit(at_us, _uses(limits, rest[0]))
         case b"busy":
             return Busy(at_us, int(rest[0]), _uses(limits, rest[1]))
+        case b"queued":
+            return Queued(int(rest[0]), bool(rest[1]))
         case b"closed":
             return Closed(at_us, _uses(limits, rest[0]))
         case b"mismatch":
             return Mismatch()
-        case b"doubted":
-            return Doubted(rest[0].decode())
-        case b"pending":
-            return Pending(rest[0].decode())
+        case b"doubted" | b"pending":
+            return (Doubted if what == b"doubted" else Pending)(rest[0].decode())
         case b"answered":
             return Answered(rest[0].decode(), int(rest[1]), rest[2])
     raise LedgerUnavailable(f"reserve: unknown reply {what!r}")

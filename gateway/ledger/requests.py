@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from gateway.domain.limit import tenant_scope
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.checkpoint import TAIL
-from gateway.ledger.decisions import Capacity, Order
+from gateway.ledger.decisions import Capacity, Order, Place
 from gateway.ledger.memory import Remembered
 from gateway.ledger.postings import Postings, Snapshot
 
 #: The longest time between a reserve and the first byte of its create: a worker that is later does not send.
 SEND_SECONDS = 2
+#: How long the tickets of a worker's creates are kept after it was heard of last.
+TICKET_SECONDS = 2
+#: How many creates of one tenant may wait for an upstream slot.
+MOST_WAITING = 1000
 LATE_SECONDS = 5  # a reserve that takes longer to arrive than this is refused: its worker has given up
 LIVE = 200  # live reservations that are looked at in one step of a seed
 
@@ -22,8 +26,12 @@ def reserve_request(
     upstream: Sequence[Capacity],
     at_us: int,
     replay: Remembered | None,
+    worker: str = "",
 ) -> dict[str, object]:
-    """Ask for a decision at a time of the store; `replay` is a create that was admitted before and is lost."""
+    """Ask for a decision at a time of the store; `replay` is a create that was admitted before and is lost.
+
+    `worker` is whose tickets in the queue are told apart from others'.
+    """
     idem, hook = order.idempotency, order.webhook
     return {
         "id": order.id,
@@ -48,11 +56,27 @@ def reserve_request(
         "slot_us": in_us(order.slot_s),
         "stale_us": in_us(order.stale_s),
         "late_us": in_us(LATE_SECONDS),
+        "queue": _queue(order.place, worker) if order.place else None,
         "idem": (f"{postings.prefix}:i:{order.tenant}:{idem[0]}", idem[1]) if idem else None,
         "webhook": (hook.url, hook.secret, f"{tenant_scope(order.tenant)} {hook.origin}") if hook else None,
         "dry": order.dry,
         "replay": (replay.admitted_us, replay.upstream_key, replay.prediction) if replay else None,
     }
+
+
+def call_request(worker: str, upstream: Sequence[Capacity]) -> dict[str, object]:
+    """Say that a worker is there whose creates wait, and ask whose turn it is."""
+    return {"worker": worker, "lease_us": in_us(TICKET_SECONDS), **waiting_request(upstream)}
+
+
+def waiting_request(upstream: Sequence[Capacity]) -> dict[str, object]:
+    """Ask who waits."""
+    return {"upstream": upstream, "send_us": in_us(SEND_SECONDS)}
+
+
+def _queue(place: Place, worker: str) -> dict[str, object]:
+    lease = {"worker": worker, "lease_us": in_us(TICKET_SECONDS), "most": MOST_WAITING}
+    return {"weight": place.weight, "number": place.number, "stay": place.stay, **lease}
 
 
 def seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:

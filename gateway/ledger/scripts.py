@@ -21,6 +21,8 @@ VERBS = (
     "absent",
     "claim",
     "postpone",
+    "call",
+    "waiting",
     "look",
     "seen",
     "alerts",
@@ -42,7 +44,7 @@ VERBS = (
     "refused",
 )
 #: What every verb is given before its own text, and what those that add the journal up are given too.
-_SHARED = ("common", "counters", "life", "outbox")
+_SHARED = ("common", "counters", "pool", "queue", "life", "outbox")
 _FOLDING = frozenset(("seed", "roll", "unroll", "trim", "acknowledge", "spent", "audit"))
 
 

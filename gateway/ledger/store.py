@@ -1,6 +1,7 @@
 """The store: the one way in which scripts are run on Redis or Valkey."""
 
 import asyncio
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -88,6 +89,22 @@ class Store:
         except STORE_FAILURES as error:
             raise _unavailable(str(command[0]), error) from error
         return list(replies.values())
+
+    async def listen(self, channel: str, heard: Callable[[bytes], None]) -> None:
+        """Hand over what is published on a channel, until it fails. Raises LedgerUnavailable.
+
+        What is published while nobody listens is lost, as it is on a connection that breaks.
+        """
+        listener = self._client.pubsub()
+        try:
+            await listener.subscribe(channel)
+            async for message in listener.listen():
+                if message["type"] == "message":
+                    heard(message["data"])
+        except STORE_FAILURES as error:
+            raise _unavailable("SUBSCRIBE", error) from error
+        finally:
+            await listener.aclose()
 
     async def _call(self, *command: str | int | bytes, **options: Any) -> Any:
         async with asyncio.timeout(CALL_SECONDS), self._free:

@@ -122,6 +122,7 @@ class _Create:
             shadows=shadow_refusals(policy, tenant, self._body, quote),
             idempotency=idempotency,
             webhook=self._webhook(),
+            hung_up=self._exchange.hung_up,
         )
 
     def _idempotency(self) -> tuple[str, str] | None:

@@ -13,15 +13,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.admission.admission import capacities
 from gateway.domain.instants import instant
 from gateway.domain.limit import LimitKind
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.gauges import AccountGauges, LimitUse, read_gauges
+from gateway.ledger.lanes import Lanes
 from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.views import Views
 from gateway.policy import Policy
 from gateway.server.policy_metrics import key_expiries, reloads
+from gateway.server.queue_metrics import queue_families
 
 
 class Policies(Protocol):
@@ -44,12 +47,14 @@ class Monitoring:
         self,
         policies: Policies,
         views: Callable[[str], Views],
+        lanes: Callable[[str], Lanes],
         metrics_dir: str,
         workers: Callable[[], int],
         wall_clock_us: Callable[[], int],
     ) -> None:
         self._policies = policies
         self._views = views
+        self._lanes = lanes
         self._metrics_dir = metrics_dir
         self._workers = workers
         self._wall_clock_us = wall_clock_us
@@ -119,8 +124,9 @@ class Monitoring:
             found = {
                 account: await read_gauges(
                     self._views(account),
+                    self._lanes(account),
                     policy.limits(account),
-                    [key.id for key in policy.accounts[account].keys],
+                    capacities(policy.accounts[account]),
                 )
                 for account in policy.accounts
             }
@@ -149,17 +155,13 @@ def _families(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
     in_flight = GaugeMetricFamily(
         "gateway_upstream_in_flight", "Predictions in flight on an upstream key", labels=("account", "key")
     )
-    queue = GaugeMetricFamily(
-        "gateway_upstream_queue", "Creates that wait for an upstream key", labels=("account", "key")
-    )
     for account, gauges in found.items():
         closed.add_metric((account,), gauges.closure is not None)
         for key, taken in gauges.in_flight.items():
             in_flight.add_metric((account, key), taken)
-            queue.add_metric((account, key), 0)  # a create does not wait: without a slot it is refused
     yield closed
     yield in_flight
-    yield queue
+    yield from queue_families({account: (gauges.lanes, list(gauges.in_flight)) for account, gauges in found.items()})
     yield from _limits([use for gauges in found.values() for use in gauges.limits])
     yield _alerts(found)
     yield from _mail(found)

@@ -101,7 +101,7 @@ BUGS = (
               "_while_connected(create.carry(), exchange)"),
          Edit("gateway/server/create.py", "class _Create:", _WHILE_CONNECTED + "class _Create:"))),
     Bug(11, "an end leaves its slots", _ENDS,
-        (Edit(f"{_SCRIPTS}/life.lua", "  free_slots(id, r)\n", ""),)),
+        (Edit(f"{_SCRIPTS}/life.lua", "  free_slots(at, id, r)\n", ""),)),
     Bug(12, "the store is waited for without a bound",
         f"{_STORE}::test_with_the_store_down_creates_are_refused_polls_go_on_and_it_recovers_by_itself",
         (Edit("gateway/ledger/clients.py", "COMMAND_SECONDS = 0.8", "COMMAND_SECONDS = 60"),

@@ -11,7 +11,7 @@ if not state then return { 'no_way', at, r.state, tonumber(r.finished or '0') } 
 if r.finished then return { 'done', at, state, tonumber(r.finished) } end
 
 must_be_recorded()
-free_slots(req.id, r)
+free_slots(at, req.id, r)
 redis.call('HSET', record_key(req.id), 'finished', at, 'status', req.status)
 redis.call('ZADD', prefix .. ':due', at + req.due_us, req.id)
 journal(at, 'finish', req.id, req.status)

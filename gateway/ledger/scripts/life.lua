@@ -1,7 +1,19 @@
 -- How a reservation's life ends, in the verbs that end it.
-local function free_slots(id, r)
+
+-- Of what ran, notes how long it took its slot: a moving average, to which each adds an eighth.
+local function note_service(at, r)
+  local took = at - tonumber(r.admitted)
+  local service = tonumber(redis.call('GET', service_key()) or took)
+  redis.call('SET', service_key(), math.floor(service + (took - service) / 8))
+end
+
+local function free_slots(at, id, r)
   for _, scope in ipairs(lines(r.scopes or '')) do redis.call('ZREM', slots_key(scope), id) end
+  local until_ = tonumber(redis.call('ZSCORE', upstream_slots_key(r.upstream), id) or '0')
   redis.call('ZREM', upstream_slots_key(r.upstream), id)
+  if until_ <= at then return end -- it was free before
+  if r.how ~= 'released' then note_service(at, r) end
+  call_next(1)
 end
 
 -- Ends a reservation: its hold leaves the counters of its admission and r.cost enters them. What only a live
@@ -13,7 +25,7 @@ local function finish_life(id, r, at, count)
       post_to(line, cost, 0 - tonumber(r.hold), count) -- a plain minus makes -0, no integer
     end
   end
-  free_slots(id, r)
+  free_slots(at, id, r)
   for _, index in ipairs({ ':live', ':due', ':held', ':doubt' }) do redis.call('ZREM', prefix .. index, id) end
   r.ended, r.model = at, own_model(r)
   redis.call('DEL', record_key(id))

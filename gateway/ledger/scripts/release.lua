@@ -3,13 +3,18 @@
 -- Request: id, sent (whether a byte may have left: then the upstream key's rate is not given back), reason,
 --   idem_s, grave_s.
 -- Replies: {'done' | 'no_way' | 'buried', now, state}; a repeat answers 'no_way'. An id that was never reserved is
---   'buried': a tombstone for grave_s seconds, so that a reserve that arrives late cannot become a phantom hold.
+--   'buried': a tombstone for grave_s seconds, so that a reserve that arrives late cannot become a phantom hold. So is
+--   one that waited in the queue: it leaves it.
 local at = now()
 local r = load(req.id)
 if not r then
   must_be_recorded()
   redis.call('HSET', record_key(req.id), 'state', 'released', 'ended', at)
   redis.call('EXPIRE', record_key(req.id), req.grave_s)
+  if is_queued(req.id) then
+    leave_queue(req.id, false)
+    call_next(1) -- perhaps it was the one that had been called
+  end
   return { 'buried', at, 'released' }
 end
 local state = NEXT[r.state .. ':release']

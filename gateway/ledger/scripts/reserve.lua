@@ -12,6 +12,8 @@
 --   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
 --   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
 --   policy (number of the one by which it was priced, 0: none);
+--   queue: {worker, lease_us, weight, number (of its ticket, 0: it has none), stay, most} of a create that may wait for
+--     an upstream slot: whether it does, and how many of its tenant may. nil where the account has no queue;
 --   idem: {key, fingerprint} or nil; webhook: the tenant's {url, secret, lane} or nil; dry: answer, but write nothing;
 --   replay: {when it was first admitted, its upstream key, its prediction or ''} of a create that was admitted before a
 --     failover which lost that: nothing is refused but what cannot be counted. nil otherwise.
@@ -19,7 +21,10 @@
 --   'admitted', now, upstream key, {check}…   as they are after this create (dry: before it)
 --   'refused',  now, {check}…                 before it; nothing is written. Without a violated check: a sum would
 --                                             pass 2^53 - 1
---   'busy',     now, wait_us, {check}…        every limit passes, but no upstream key has a slot and rate free
+--   'busy',     now, wait_us, {check}…        every limit passes, but no upstream key has a slot and rate free, or
+--                                             others wait for them; wait_us: until one may have, 0: not known
+--   'queued',   now, number, entered          the same, and it waits: its number, and whether that is new. It holds
+--                                             nothing, and is to ask again when it is called, or to be released
 --   'late', now    the call took longer than late_us to arrive   'window', now   not within start and stop
 --   'closed', now, {check}…   the store may have lost what it acknowledged: see attend.lua
 --   'taken', now   a replay whose prediction belongs to another reservation by now
@@ -37,11 +42,15 @@ if known then return { 'known', at, known.state, known.upstream or '' } end
 if req.replay and redis.call('HEXISTS', owners_key(), req.replay[3]) == 1 then return { 'taken', at } end
 if req.idem and not req.replay then
   local first = redis.call('HMGET', req.idem[1], 'id', 'fingerprint', 'status', 'body')
-  if first[1] then
+  if first[1] and first[1] ~= req.id and is_queued(first[1]) and not req.dry then
+    drop_lapsed(at)
+    first[1] = redis.call('HGET', req.idem[1], 'id')
+  end
+  if first[1] and first[1] ~= req.id then
     if first[2] ~= req.idem[2] then return { 'mismatch', at } end
     if first[3] then return { 'answered', at, first[1], first[3], first[4] } end
     local state = redis.call('HGET', record_key(first[1]), 'state')
-    return { state == 'held' and 'pending' or 'doubted', at, first[1] }
+    return { (state == 'held' or is_queued(first[1])) and 'pending' or 'doubted', at, first[1] }
   end
 end
 
@@ -108,21 +117,48 @@ for i, c in ipairs(req.checks) do
 end
 local open = redis.call('HMGET', epoch_key(), 'server', 'closed', 'number')
 if not req.replay and (open[2] or open[1] ~= server_id()) then return { 'closed', at, before } end
-if refused and (overflow or not req.replay) then return { 'refused', at, before } end
-
--- The key with the most free slots; its log of admissions keeps any 60 s, as upstream sees them, within its rate.
-local chosen, most, wait = nil, 0, nil
-for _, key in ipairs(req.upstream) do
-  local id, per_minute, slots = unpack(key)
-  local free = slots - redis.call('ZCOUNT', upstream_slots_key(id), '(' .. int(at), '+inf')
-  local nth = redis.call('ZREVRANGE', upstream_log_key(id), per_minute - 1, per_minute - 1, 'WITHSCORES')
-  local ready = nth[2] and math.max(tonumber(nth[2]) + 60000000 + req.send_us - at, 0) or 0
-  if ready == 0 and free > most then chosen, most = id, free end
-  wait = math.min(wait or ready, ready)
+-- Leaves the queue, where it is in it; what it had been called for is the next one's.
+local function give_up(free)
+  if not is_queued(req.id) then return end
+  leave_queue(req.id, false)
+  call_next(free)
 end
-if req.replay then chosen = req.replay[2] end
-if not chosen then return { 'busy', at, wait or 0, before } end
+if refused and (overflow or not req.replay) then
+  give_up(1)
+  return { 'refused', at, before }
+end
+
+-- Whoever finds nobody waiting and a free slot takes it; the others are in the queue when their turn is decided.
+local queue, pool = req.queue, read_pool(at, req.upstream, req.send_us)
+local chosen, others, ticket, entered = pool.chosen, waiting(), nil, false
+if req.replay then
+  chosen = req.replay[2]
+elseif others > 0 or not chosen then
+  if queue and not req.dry then
+    drop_lapsed(at)
+    local room = redis.call('ZCARD', lane_of_key(req.tenant)) < queue.most
+    if is_queued(req.id) or queue.stay and room then
+      ticket, entered = enter_queue(at, req.id, req.tenant, queue, req.idem)
+    end
+  end
+  if ticket then
+    chosen = nil
+    for _, id in ipairs(next_in_queue(pool.free)) do
+      if id == req.id then chosen = pool.chosen end
+    end
+  elseif waiting() >= pool.free then
+    chosen = nil
+  end
+end
+if not chosen then
+  if ticket and queue.stay then return { 'queued', at, ticket, entered and 1 or 0 } end
+  give_up(pool.free)
+  local weight = queue and queue.weight or 1
+  return { 'busy', at, expected_wait(at, pool, ahead_of_next(req.tenant, weight)), before }
+end
 if req.dry then return { 'admitted', at, chosen, before } end
+
+if ticket then leave_queue(req.id, true) end -- and its Idempotency-Key with it, which is written anew
 
 if not labels then
   -- Above all that a failover may have lost, since workers remember what a number stands for.
@@ -189,4 +225,5 @@ end
 redis.call('ZADD', prefix .. ':live', at, req.id)
 redis.call('ZADD', prefix .. ':held', sent, req.id)
 redis.call('ZADD', prefix .. ':due', at + req.stale_us, req.id)
+if others > 0 then call_next(pool.free - 1) end
 return { 'admitted', at, chosen, after }
