@@ -56,12 +56,14 @@ end
 
 -- Drops the tickets of workers that were not heard of for as long as a lease.
 local function drop_lapsed(at)
-  local lapsed = {}
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', leases_key(), '-inf', at)) do
+  local workers, lapsed = redis.call('ZRANGEBYSCORE', leases_key(), '-inf', at), {}
+  if not workers[1] then return end
+  -- First a write that needs memory, so that a full store still refuses the reserve to which this belongs.
+  redis.call('HSET', queue_notes_key(), 'dropped', at)
+  for _, worker in ipairs(workers) do
     lapsed[worker] = true
     redis.call('ZREM', leases_key(), worker)
   end
-  if not next(lapsed) then return end
   local flat = redis.call('HGETALL', tickets_key())
   for i = 1, #flat, 2 do
     if lapsed[cmsgpack.unpack(flat[i + 1])[2]] then leave_queue(flat[i], false) end

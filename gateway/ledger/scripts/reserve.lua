@@ -131,11 +131,14 @@ end
 -- Whoever finds nobody waiting and a free slot takes it; the others are in the queue when their turn is decided.
 local queue, pool = req.queue, read_pool(at, req.upstream, req.send_us)
 local chosen, others, ticket, entered = pool.chosen, waiting(), nil, false
+if others > 0 and not req.dry then
+  drop_lapsed(at)
+  others = waiting()
+end
 if req.replay then
   chosen = req.replay[2]
 elseif others > 0 or not chosen then
   if queue and not req.dry then
-    drop_lapsed(at)
     local room = redis.call('ZCARD', lane_of_key(req.tenant)) < queue.most
     if is_queued(req.id) or queue.stay and room then
       ticket, entered = enter_queue(at, req.id, req.tenant, queue, req.idem)
@@ -146,7 +149,7 @@ elseif others > 0 or not chosen then
     for _, id in ipairs(next_in_queue(pool.free)) do
       if id == req.id then chosen = pool.chosen end
     end
-  elseif waiting() >= pool.free then
+  elseif others >= pool.free then
     chosen = nil
   end
 end
@@ -158,7 +161,6 @@ if not chosen then
 end
 if req.dry then return { 'admitted', at, chosen, before } end
 
-if ticket then leave_queue(req.id, true) end -- and its Idempotency-Key with it, which is written anew
 
 if not labels then
   -- Above all that a failover may have lost, since workers remember what a number stands for.
@@ -181,6 +183,7 @@ if facts ~= '' then
   if number then facts = '#' .. int(number) end
 end
 local sequence = journal(at, 'reserve', req.id, tonumber(labels), own_model(req), req.estimate, req.hold, granted, facts)
+if ticket then leave_queue(req.id, true) end -- and with it its Idempotency-Key, which is written anew
 for _, scope in ipairs(req.scopes) do redis.call('HSET', scope_key(scope), 'n', sequence, 'at', at) end
 local counters = {}
 for i, counter in ipairs(req.counters) do
