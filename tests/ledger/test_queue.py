@@ -264,7 +264,7 @@ async def test_the_line_is_shown_by_tenant_with_what_a_newcomer_would_wait(bench
     assert lanes == [[b"a", 3, 4, 20_000_000], [b"b", 1, 2, 12_000_000]]
 
 
-async def test_tickets_that_nobody_keeps_block_no_account_that_has_no_queue_any_more(bench: Bench, line: Line) -> None:
+async def test_tickets_that_nobody_keeps_block_no_account_whose_queue_is_gone(bench: Bench, line: Line) -> None:
     running = await busy(line)
     await line.queue("a", 2)
     await line.free(running)
