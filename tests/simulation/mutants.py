@@ -1,13 +1,17 @@
 """Mutants: bugs planted into the scripts, each of which some invariant must catch. `make simulate-mutants` prints the
 table of what caught which; a mutant that lives is told."""
 
+import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
+from unittest.mock import patch
 
 from redis import Redis
 
 from gateway.ledger.scripts import Script, _script
+from gateway.settlement.proof import Proof
 from simulation.server import running_server
 from simulation.simulator import simulate
 from simulation.store import SCRIPTS
@@ -17,12 +21,14 @@ SEEDS = range(16)
 
 
 class Mutant(NamedTuple):
-    """A text of some verbs (all, if it is of the shared part) and what stands there instead."""
+    """A text of some verbs (all, if it is of the shared part) and what stands there instead; or, with no verbs, of
+    the module of a `part` that a worker is assembled from."""
 
     name: str
     verbs: tuple[str, ...]
     old: str
     new: str
+    part: type | None = None
 
 
 def _of(name: str, verbs: str, old: str, new: str = "") -> Mutant:
@@ -113,6 +119,8 @@ MUTANTS = (
     _of("a webhook that failed is forgotten", "posted", "if req.result == 'failed' then", "if false then"),
     _of("time runs backwards", "",
         "math.max(store_time(), tonumber(redis.call('GET', prefix .. ':clock') or '0'))", "store_time()"),
+    Mutant("a call that names a foreign execution is believed", (), "return record.reservation == reservation.id",
+        "return True", Proof),
 )  # fmt: skip
 
 
@@ -120,11 +128,29 @@ def planted(mutant: Mutant) -> Mapping[str, Script]:
     """Give the scripts with a mutant in them."""
     scripts = dict(SCRIPTS)
     for verb in mutant.verbs:
-        text = scripts[verb].text.decode()
-        if mutant.old not in text:
-            raise LookupError(f"{mutant.name}: {verb} has no {mutant.old!r} any more")
-        scripts[verb] = _script(verb, text.replace(mutant.old, mutant.new))
+        scripts[verb] = _script(verb, _spoilt(mutant, scripts[verb].text.decode(), verb))
     return scripts
+
+
+@contextmanager
+def assembled(mutant: Mutant) -> Iterator[None]:
+    """Have workers that are assembled with a mutant's part."""
+    if mutant.part is None:
+        yield
+        return
+    module = sys.modules[mutant.part.__module__]
+    space = {"__name__": module.__name__}
+    text = _spoilt(mutant, inspect.getsource(module), module.__name__)
+    exec(text, space)  # noqa: S102 (our own module, with one text of it replaced)
+    name = mutant.part.__name__
+    with patch(f"gateway.cli.assembly.{name}", space[name]):
+        yield
+
+
+def _spoilt(mutant: Mutant, text: str, where: str) -> str:
+    if mutant.old not in text:
+        raise LookupError(f"{mutant.name}: {where} has no {mutant.old!r} any more")
+    return text.replace(mutant.old, mutant.new)
 
 
 def caught_by(mutant: Mutant, redis: "Redis[bytes]", seeds: Iterable[int] = SEEDS) -> tuple[int, str] | None:
@@ -132,7 +158,8 @@ def caught_by(mutant: Mutant, redis: "Redis[bytes]", seeds: Iterable[int] = SEED
     scripts = planted(mutant)
     for seed in seeds:
         try:
-            simulate(seed, redis, scripts, busy_s=250)
+            with assembled(mutant):
+                simulate(seed, redis, scripts, busy_s=250)
         except Violation as violation:
             return seed, str(violation).partition(" ")[0]
     return None

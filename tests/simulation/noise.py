@@ -1,6 +1,6 @@
 """Noise: events that come again, late or out of place. None of them may change anything."""
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import Any
 
 import msgspec
@@ -20,22 +20,21 @@ class Noise:
 
     def __init__(self, server: SimServer, chaos: Chaos) -> None:
         self._server, self._chaos = server, chaos
-        self._seen: deque[tuple[Any, ...]] = deque(maxlen=200)
+        self._seen: defaultdict[str, deque[tuple[Any, ...]]] = defaultdict(lambda: deque(maxlen=50))
         self._numbers = 0
         self._making = False
 
     def saw(self, verb: str, command: tuple[Any, ...]) -> None:
         """Remember a script that was run."""
         if verb in REPLAYED and not self._making:  # an event that never was must not come later either
-            self._seen.append((verb, *command[2:]))
+            self._seen[verb].append(command[2:])
 
     def make(self) -> None:
-        """Repeat something, or try what the table has no way for."""
+        """Repeat something, of a verb that is rare as often as of any other, or try what the table has no way for."""
         chance = self._chaos.random
         if chance.random() < 0.5 and self._seen:
-            recent = list(self._seen)[-10:] if chance.random() < 0.5 else list(self._seen)
-            verb, *rest = chance.choice(recent)
-            self._run(verb, *rest)
+            verb, seen = chance.choice(list(self._seen.items()))
+            self._run(verb, *chance.choice(list(seen)[-3:] if chance.random() < 0.5 else seen))
             return
         ref = self._server.witness.ref
         event = chance.choice(("confirm", "doubt", "finish", "settle", "release"))

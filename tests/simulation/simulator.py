@@ -28,7 +28,7 @@ from simulation.store import PREFIX, SCRIPTS, SimClient, SimServer
 from simulation.upstream import Run, SimUpstream, SimWire
 from simulation.violation import Violation, check
 from simulation.virtual_time import VirtualLoop, simulated_time
-from simulation.webhooks import PUBLIC_URL, Calls, Inbox, check_owed, check_told, forge
+from simulation.webhooks import PUBLIC_URL, Calls, Forger, Inbox, check_owed, check_told
 from simulation.workers import Worker, make_task
 
 #: Instants at which windows end: a month, a leap day, a year, and clocks that change.
@@ -250,9 +250,10 @@ class World:
             self.noise.make()
 
     async def _forgers(self) -> None:
+        forger = Forger(self.chaos, self.server.witness.ref, self.upstream.calls, self.clients.call)
         while True:
-            await asyncio.sleep(self.chaos.random.expovariate(1 / 5))
-            await forge(self.chaos, self.upstream.calls, self.clients.call)
+            await asyncio.sleep(self.chaos.random.expovariate(1 / 3))
+            await forger.forge()
 
     async def _steps_back(self) -> None:
         """Set the clock of the store's host back, a little and for good."""

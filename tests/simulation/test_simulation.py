@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from simulation.mutants import MUTANTS, caught_by, planted
+from simulation.mutants import MUTANTS, Mutant, assembled, caught_by, planted
 from simulation.server import running_server
 from simulation.simulator import simulate
 
@@ -30,8 +30,10 @@ def test_a_seed_replays_step_by_step(redis: "Redis[bytes]") -> None:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_every_planted_bug_still_has_its_place(mutant: object) -> None:
+def test_every_planted_bug_still_has_its_place(mutant: Mutant) -> None:
     assert planted(mutant)
+    with assembled(mutant):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,8 @@ def test_every_planted_bug_still_has_its_place(mutant: object) -> None:
         "a doubt writes no journal",
         "a hold stays",
         "the due time stays",
+        "a correction is made twice",
+        "a call that names a foreign execution is believed",
     ),
 )
 def test_a_planted_bug_is_caught(redis: "Redis[bytes]", name: str) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks under simulation: upstream's calls of the gateway, its record of them, and the tenants that are told."""
+"""Webhooks under simulation: calls by upstream and by forgers, upstream's record, and the tenants that are told."""
 
 import asyncio
 import contextvars
@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.domain.address import Addresses
+from gateway.domain.secret import Secret
 from gateway.upstream.client import NotSent, OutcomeUnknown, Outgoing
 from simulation.chaos import Chaos
 from simulation.invariants import check
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from simulation.upstream import Run
 
 PUBLIC_URL = "https://gateway.test"
+SECRET = "s" * 32
 #: How often upstream calls for one end, and how often it tries each call.
 COPIES = (0, 1, 1, 1, 2, 5)
 TRIES, APART_S = 3, 10.0
@@ -46,6 +49,10 @@ class Calls:
             for id_, (url, at) in rows
         ]
 
+    def addresses(self) -> dict[str, str]:
+        """Give execution → address for every record."""
+        return {id_: url for id_, (url, _) in self._sent.items()}
+
     async def _tell(self, run: "Run", url: str) -> None:
         loop, chance = asyncio.get_running_loop(), self._chaos.random
         if run.status == "never":
@@ -67,20 +74,38 @@ class Calls:
             await asyncio.sleep(APART_S)
 
 
-async def forge(chaos: Chaos, calls: Calls, call: Callable[[str, bytes], Awaitable[int]]) -> None:
-    """Call with what nobody gave: a wrong MAC, or a right address and another's execution."""
-    chance, records = chaos.random, calls.records(0)
-    if not records:
-        return
-    mine, other = chance.choice(records), chance.choice(records)
-    path = urlsplit(mine["url"]).path
-    body = {"exec_id": other["execution_id"], "status": "succeeded", "output": []}
-    if chance.random() < 0.5:
-        path = path[:-3] + "abc"
-        status = await call(path, msgspec.json.encode(body))
-        check("fault", status in (0, 404) or path == urlsplit(mine["url"]).path, path, "was taken:", status)
-    elif mine["execution_id"] != other["execution_id"]:
-        await call(path, msgspec.json.encode(body))  # the bill tells whether it changed anything
+class Forger:
+    """Calls with what nobody gave: a wrong MAC, or a right address and another's execution.
+
+    Best where it could do harm: at the address of a create whose answer is not known, with an execution that nobody
+    has yet and of which upstream has a record. Where it has none, model, time and input are all that can decide.
+    """
+
+    def __init__(
+        self, chaos: Chaos, ref: Reference, calls: Calls, call: Callable[[str, bytes], Awaitable[int]]
+    ) -> None:
+        self._chaos = chaos
+        self._ref = ref
+        self._calls = calls
+        self._call = call
+        self._addresses = Addresses(Secret([SECRET]), PUBLIC_URL)
+
+    async def forge(self) -> None:
+        """Call once, if there is anything to call with."""
+        chance, own = self._chaos.random, self._calls.addresses()
+        waiting = [each.id for each in self._ref.all.values() if each.live and not each.prediction]
+        free = [execution for execution in own if execution not in self._ref.owners]
+        mine, other = chance.choice(waiting or [*self._ref.all, ""]), chance.choice(free or [*own, ""])
+        address = self._addresses.of("up", mine)
+        if not mine or not other or address is None or address == own[other]:
+            return
+        path = urlsplit(address).path
+        body = msgspec.json.encode({"exec_id": other, "status": "succeeded", "output": []})
+        if chance.random() < 0.2:
+            status = await self._call(path[:-3] + "abc", body)
+            check("fault", status in (0, 404) or path.endswith("abc"), path, "was taken:", status)
+        else:
+            await self._call(path, body)  # the bill tells whether it changed anything
 
 
 class Inbox:

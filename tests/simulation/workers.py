@@ -16,6 +16,7 @@ from gateway.server.owners import HostOwners, Owners
 from gateway.telemetry import Telemetry
 from simulation.store import SimClient
 from simulation.upstream import SimWire
+from simulation.webhooks import SECRET
 
 _WORKER: contextvars.ContextVar["Worker | None"] = contextvars.ContextVar("worker", default=None)
 
@@ -37,7 +38,7 @@ class Worker:
             wire,
             Telemetry(CollectorRegistry()),
             environ,
-            Secret(["s" * 32]),
+            Secret([SECRET]),
             Owners(self._host),
             public_url=public_url,
         )
