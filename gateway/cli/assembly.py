@@ -66,6 +66,7 @@ class Assembly:
         store: Store,
         client: Upstream,
         tenants_client: Upstream,
+        operators_client: Upstream,
         telemetry: Telemetry,
         environ: Mapping[str, str],
         secret: Secret,
@@ -83,6 +84,7 @@ class Assembly:
         self._store = store
         self._client = client
         self._tenants_client = tenants_client
+        self._operators_client = operators_client
         self._telemetry = telemetry
         self._environ = environ
         self._upstream_url = upstream_url
@@ -199,7 +201,10 @@ class Assembly:
         self._alert_urls |= {each: read_address(each, self._environ) for each in policy.all_alert_addresses}
 
     def _courier(self, parts: AccountParts) -> Courier:
-        outbox, ways = self._outbox(parts.ledger.account), (parts.upstream, self._tenants_client, self._client)
+        outbox, ways = (
+            self._outbox(parts.ledger.account),
+            (parts.upstream, self._tenants_client, self._operators_client),
+        )
         return Courier(outbox, parts.views, *ways, self._signer, self._telemetry)
 
     def _outbox(self, account: str) -> Outbox:

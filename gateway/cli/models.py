@@ -17,7 +17,8 @@ from gateway.policy.drafts.publication import Publication, PublicationUnreadable
 from gateway.settings import SettingInvalid, Settings, read_settings
 from gateway.settings import add_arguments as add_settings
 from gateway.upstream.catalogue import fetch_model
-from gateway.upstream.client import HttpxUpstream, NotSent, OutcomeUnknown
+from gateway.upstream.client import NotSent, OutcomeUnknown
+from gateway.upstream.httpx_client import HttpxUpstream
 
 PAGES = "https://www.eachlabs.ai/ai-models/"
 

@@ -26,8 +26,8 @@ from gateway.settlement.bill import BillReader, BillUnreadable
 from gateway.settlement.comparison import DIFFERENCES, MARGIN_US, Period, Result, compare
 from gateway.settlement.listing import Lister, Listing
 from gateway.telemetry import Telemetry
-from gateway.upstream.client import HttpxUpstream
 from gateway.upstream.eachlabs import Eachlabs
+from gateway.upstream.httpx_client import HttpxUpstream
 
 _FAILURES = (
     SettingInvalid,

@@ -24,8 +24,9 @@ from gateway.policy import FolderWatch, Policy, PolicyInvalid, Problem, load_pol
 from gateway.server.owners import HostOwners, Owners
 from gateway.server.serving import serve_app
 from gateway.telemetry import Telemetry
-from gateway.upstream.client import HttpxUpstream
+from gateway.upstream.direct.exchange import DirectUpstream
 from gateway.upstream.guarded import PublicTransport
+from gateway.upstream.httpx_client import HttpxUpstream
 from gateway.upstream.probe import ImageProbe
 
 log = logging.getLogger("gateway.worker")
@@ -74,11 +75,12 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
     """Serve until `stop` is set."""
     telemetry = Telemetry(CollectorRegistry())
     async with AsyncExitStack() as stack:
-        store, client = connect(config.store_url), HttpxUpstream()
+        store, client = connect(config.store_url), DirectUpstream()
         stack.push_async_callback(store.aclose)
         tenants_client = HttpxUpstream(PublicTransport(config.private_destinations))
-        stack.push_async_callback(client.aclose)
-        stack.push_async_callback(tenants_client.aclose)
+        operators_client = HttpxUpstream()
+        for each in (client, tenants_client, operators_client):
+            stack.push_async_callback(each.aclose)
         host = HostOwners(Path(config.owners))
         stack.callback(host.close)
         probe = ImageProbe(tenants_client, telemetry)
@@ -87,6 +89,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             store,
             client,
             tenants_client,
+            operators_client,
             telemetry,
             environ,
             Secret(config.secret),

@@ -14,8 +14,8 @@ from gateway.delivery.courier import Courier
 from gateway.delivery.signing import Signer
 from gateway.domain.secret import Secret
 from gateway.domain.webhook import Webhook
-from gateway.upstream.client import HttpxUpstream
 from gateway.upstream.guarded import PublicTransport
+from gateway.upstream.httpx_client import HttpxUpstream
 
 __all__ = ["bench", "place", "redis", "start"]
 

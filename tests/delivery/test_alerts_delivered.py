@@ -11,8 +11,8 @@ from delivery.conftest import SECRET, Endpoint, Post
 from gateway.alerting.teller import Teller
 from gateway.delivery.signing import Signer
 from gateway.ledger.alerts import AGAIN_US, Alerts
-from gateway.upstream.client import HttpxUpstream
 from gateway.upstream.guarded import PublicTransport
+from gateway.upstream.httpx_client import HttpxUpstream
 
 SHARES = (0.5, 0.8, 1.0)
 

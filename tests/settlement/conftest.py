@@ -34,8 +34,9 @@ from gateway.settlement.running import Running
 from gateway.settlement.settlement import Settlement
 from gateway.telemetry import Telemetry
 from gateway.upstream.answers import read_created
-from gateway.upstream.client import HttpxUpstream, NotSent, OutcomeUnknown
+from gateway.upstream.client import NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
+from gateway.upstream.httpx_client import HttpxUpstream
 
 __all__ = ["bench", "place", "redis"]
 

@@ -36,6 +36,7 @@ class Worker:
             Store(client),
             wire,
             wire,
+            wire,
             Telemetry(CollectorRegistry()),
             environ,
             Secret([SECRET]),

@@ -1,13 +1,16 @@
 """Servers that misbehave on purpose: each connection is one coroutine of the test's."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.upstream.client import HttpxUpstream, Outgoing
+from gateway.upstream.client import Outgoing, Upstream
+from gateway.upstream.direct.exchange import DirectUpstream
+from gateway.upstream.httpx_client import HttpxUpstream
 
 Handler = Callable[["Visit"], Awaitable[None]]
 
@@ -72,7 +75,15 @@ async def nothing(visit: Visit) -> None:
     await visit.reader.read()
 
 
-Start = Callable[[Handler], Awaitable[Server]]
+async def until_idle(value: Callable[[], int]) -> None:
+    """Wait until a number has begun to grow and grows no more."""
+    before = -1
+    while not value() or value() != before:
+        before = value()
+        await asyncio.sleep(0.1)
+
+
+Start = Callable[..., Awaitable[Server]]
 
 
 @pytest.fixture
@@ -81,7 +92,7 @@ async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
         tasks: list[asyncio.Task[None]] = []
 
-        async def start_one(handler: Handler) -> Server:
+        async def start_one(handler: Handler, tls: ssl.SSLContext | None = None) -> Server:
             server = Server(handler)
 
             async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -90,9 +101,10 @@ async def start() -> AsyncIterator[Start]:
                 tasks.append(task)
                 await server.serve(reader, writer)
 
-            listener = await asyncio.start_server(connected, "127.0.0.1", 0)
+            listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
             stack.callback(listener.close)
-            server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+            port = listener.sockets[0].getsockname()[1]
+            server.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
             return server
 
         yield start_one
@@ -101,8 +113,9 @@ async def start() -> AsyncIterator[Start]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[HttpxUpstream]:
-    client = HttpxUpstream()
+@pytest.fixture(params=[DirectUpstream, HttpxUpstream])
+async def upstream(request: pytest.FixtureRequest) -> AsyncIterator[Upstream]:
+    """Each of the two clients in turn: whatever is asked of one is asked of the other."""
+    client: Upstream = request.param()
     yield client
     await client.aclose()

@@ -4,12 +4,12 @@ import gzip
 
 import pytest
 
-from gateway.upstream.client import MOST_BYTES, HttpxUpstream, OutcomeUnknown, Outgoing
+from gateway.upstream.client import MOST_BYTES, OutcomeUnknown, Outgoing, Upstream
 from upstream.conftest import BODY, Start, Visit, create, nothing
 
 
 async def test_an_answer_longer_than_the_gateway_reads_leaves_the_outcome_unknown(
-    start: Start, upstream: HttpxUpstream
+    start: Start, upstream: Upstream
 ) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
@@ -22,7 +22,7 @@ async def test_an_answer_longer_than_the_gateway_reads_leaves_the_outcome_unknow
         await upstream.send(create(server.url))
 
 
-async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up(start: Start, upstream: HttpxUpstream) -> None:
+async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up(start: Start, upstream: Upstream) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
         await visit.answer(gzip.compress(bytes(MOST_BYTES + 1)), b"content-encoding: gzip\r\n")
@@ -32,9 +32,7 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up(start: Star
         await upstream.send(create(server.url))
 
 
-async def test_a_packed_answer_is_unpacked_and_says_no_more_that_it_was(
-    start: Start, upstream: HttpxUpstream
-) -> None:
+async def test_a_packed_answer_is_unpacked_and_says_no_more_that_it_was(start: Start, upstream: Upstream) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
         await visit.answer(gzip.compress(b'{"id":"p"}'), b"content-encoding: gzip\r\n")
@@ -48,7 +46,7 @@ async def test_a_packed_answer_is_unpacked_and_says_no_more_that_it_was(
 
 
 @pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary", b"308 Permanent"])
-async def test_a_redirect_is_an_answer_and_not_an_order(start: Start, upstream: HttpxUpstream, status: bytes) -> None:
+async def test_a_redirect_is_an_answer_and_not_an_order(start: Start, upstream: Upstream, status: bytes) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
         await visit.answer(b"", f"location: {elsewhere.url}/\r\n".encode(), status)
@@ -59,7 +57,7 @@ async def test_a_redirect_is_an_answer_and_not_an_order(start: Start, upstream: 
     assert (str(answer.status), elsewhere.visits) == (status[:3].decode(), 0)
 
 
-async def test_a_stream_hands_over_the_pieces_in_the_coding_that_came(start: Start, upstream: HttpxUpstream) -> None:
+async def test_a_stream_hands_over_the_pieces_in_the_coding_that_came(start: Start, upstream: Upstream) -> None:
     packed = gzip.compress(b"long answer")
 
     async def handler(visit: Visit) -> None:
@@ -72,9 +70,7 @@ async def test_a_stream_hands_over_the_pieces_in_the_coding_that_came(start: Sta
         assert (b"content-encoding", b"gzip") in answer.headers
 
 
-async def test_a_whole_answer_is_given_with_its_status_headers_and_bytes(
-    start: Start, upstream: HttpxUpstream
-) -> None:
+async def test_a_whole_answer_is_given_with_its_status_headers_and_bytes(start: Start, upstream: Upstream) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
         await visit.answer(b'{"a": 1.0}\xff', b"x-odd: \xe4\r\nset-cookie: a=1\r\n", b"201 Made")

@@ -8,8 +8,9 @@ import httpx
 import pytest
 import trustme
 
-from gateway.upstream.client import HttpxUpstream, NotSent, Outgoing
+from gateway.upstream.client import NotSent, Outgoing
 from gateway.upstream.guarded import PublicTransport
+from gateway.upstream.httpx_client import HttpxUpstream
 from gateway.upstream.public import NotPublic
 
 from .conftest import Server, Start, Visit

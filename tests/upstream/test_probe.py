@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.telemetry import Telemetry
-from gateway.upstream.client import HttpxUpstream
 from gateway.upstream.guarded import PublicTransport
+from gateway.upstream.httpx_client import HttpxUpstream
 from gateway.upstream.probe import (
     BURST,
     MOST_AT_ONCE,

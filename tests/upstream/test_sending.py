@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from gateway.upstream.client import HttpxUpstream, NotSent, OutcomeUnknown, Outgoing
+from gateway.upstream.client import NotSent, OutcomeUnknown, Outgoing, Upstream
 from upstream.conftest import BODY, Start, Visit, create, nothing
 
 
-async def test_a_refused_connection_is_proof_that_nothing_was_sent(upstream: HttpxUpstream) -> None:
+async def test_a_refused_connection_is_proof_that_nothing_was_sent(upstream: Upstream) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, and not listening
         with pytest.raises(NotSent):
@@ -18,12 +18,12 @@ async def test_a_refused_connection_is_proof_that_nothing_was_sent(upstream: Htt
 
 
 @pytest.mark.parametrize("url", ["http://no-such-host.invalid", "ftp://127.0.0.1", "nonsense"])
-async def test_an_address_that_cannot_be_reached_is_proof_too(upstream: HttpxUpstream, url: str) -> None:
+async def test_an_address_that_cannot_be_reached_is_proof_too(upstream: Upstream, url: str) -> None:
     with pytest.raises(NotSent):
         await upstream.send(create(url))
 
 
-async def test_a_handshake_that_fails_is_proof_too(start: Start, upstream: HttpxUpstream) -> None:
+async def test_a_handshake_that_fails_is_proof_too(start: Start, upstream: Upstream) -> None:
     server = await start(lambda visit: visit.say(b"no TLS here\r\n"))
     with pytest.raises(NotSent):
         await upstream.send(create(server.url.replace("http:", "https:")))
@@ -44,7 +44,7 @@ async def test_a_handshake_that_fails_is_proof_too(start: Start, upstream: Httpx
     ids=["closed", "half a head", "half a body", "half a chunk", "no http", "no gzip", "two lengths"],
 )
 async def test_whatever_breaks_after_the_request_leaves_the_outcome_unknown(
-    start: Start, upstream: HttpxUpstream, words: bytes
+    start: Start, upstream: Upstream, words: bytes
 ) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
@@ -57,7 +57,7 @@ async def test_whatever_breaks_after_the_request_leaves_the_outcome_unknown(
 
 
 async def test_a_server_that_closes_before_it_reads_leaves_the_outcome_unknown(
-    start: Start, upstream: HttpxUpstream
+    start: Start, upstream: Upstream
 ) -> None:
     async def handler(visit: Visit) -> None:
         visit.writer.transport.abort()
@@ -70,7 +70,7 @@ async def test_a_server_that_closes_before_it_reads_leaves_the_outcome_unknown(
 
 @pytest.mark.parametrize("drip", [False, True])
 async def test_the_whole_exchange_ends_in_its_time_however_slowly_the_answer_drips(
-    start: Start, upstream: HttpxUpstream, drip: bool
+    start: Start, upstream: Upstream, drip: bool
 ) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
@@ -86,7 +86,7 @@ async def test_the_whole_exchange_ends_in_its_time_however_slowly_the_answer_dri
 
 
 @pytest.mark.parametrize("warm", [False, True])
-async def test_what_is_late_is_not_sent_by_a_single_byte(start: Start, upstream: HttpxUpstream, warm: bool) -> None:
+async def test_what_is_late_is_not_sent_by_a_single_byte(start: Start, upstream: Upstream, warm: bool) -> None:
     async def handler(visit: Visit) -> None:
         while True:
             await visit.request()
@@ -103,7 +103,7 @@ async def test_what_is_late_is_not_sent_by_a_single_byte(start: Start, upstream:
 
 
 async def test_a_connection_is_used_again_and_one_that_the_server_closed_meanwhile_is_not(
-    start: Start, upstream: HttpxUpstream
+    start: Start, upstream: Upstream
 ) -> None:
     async def handler(visit: Visit) -> None:
         for _ in range(2):
@@ -120,7 +120,7 @@ async def test_a_connection_is_used_again_and_one_that_the_server_closed_meanwhi
 
 
 async def test_a_connection_that_closes_on_the_next_request_is_no_reason_to_send_it_again(
-    start: Start, upstream: HttpxUpstream
+    start: Start, upstream: Upstream
 ) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
@@ -134,7 +134,9 @@ async def test_a_connection_that_closes_on_the_next_request_is_no_reason_to_send
     assert (server.visits, bytes(server.heard).count(BODY)) == (1, 2)
 
 
-async def test_proxies_of_the_environment_are_not_used(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_of_the_environment_are_not_used(
+    start: Start, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
         await visit.answer()
@@ -143,15 +145,13 @@ async def test_proxies_of_the_environment_are_not_used(start: Start, monkeypatch
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, proxy.url)
     monkeypatch.delenv("no_proxy", raising=False)
-    client = HttpxUpstream()
+    client = type(upstream)()  # one that begins in that environment
     assert (await client.send(create(server.url))).status == 200
     await client.aclose()
     assert proxy.visits == 0
 
 
-async def test_a_cancelled_send_is_not_sent_again_and_leaves_no_connection(
-    start: Start, upstream: HttpxUpstream
-) -> None:
+async def test_a_cancelled_send_is_not_sent_again_and_leaves_no_connection(start: Start, upstream: Upstream) -> None:
     arrived, closed = asyncio.Event(), asyncio.Event()
 
     async def handler(visit: Visit) -> None:
@@ -172,7 +172,7 @@ async def test_a_cancelled_send_is_not_sent_again_and_leaves_no_connection(
 
 @pytest.mark.parametrize("header", [(b"x-tail", b"value "), (b"x-line", b"a\r\nb: c"), (b"bad name", b"value")])
 async def test_a_header_that_cannot_be_written_is_proof_that_nothing_was_sent(
-    start: Start, upstream: HttpxUpstream, header: tuple[bytes, bytes]
+    start: Start, upstream: Upstream, header: tuple[bytes, bytes]
 ) -> None:
     server = await start(nothing)
     with pytest.raises(NotSent):

@@ -1,0 +1,113 @@
+"""A connection: carries one exchange at a time, and knows whether it can carry another."""
+
+import asyncio
+import select
+import time
+
+from gateway.upstream.direct.incoming import Broken, Incoming
+
+#: A stream that its reader does not keep up with is not read further than this.
+MOST_AHEAD_BYTES = 256 * 2**10
+
+
+class Connection(asyncio.Protocol):
+    """Sends and receives. Nothing else reads its socket, so what arrives while it rests makes it useless."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.closed = False
+        self.rested = 0.0
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._incoming: Incoming | None = None
+        self._piecewise = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._broken: Broken | None = None
+        self._poll = select.poll()
+
+    def start(self, request: bytes, incoming: Incoming, *, piecewise: bool) -> None:
+        """Send a request, of which a byte may then have left; `piecewise` wakes its reader at every piece."""
+        assert self._transport is not None  # noqa: S101 (it is connected)
+        self._incoming, self._piecewise, self._broken = incoming, piecewise, None
+        self._transport.write(request)
+
+    async def progress(self) -> None:
+        """Wait until more of the answer is there (all of it, unless `piecewise`). Raises Broken."""
+        if self._broken is None:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        if self._broken is not None:
+            raise self._broken
+
+    def taken(self) -> None:
+        """The reader has taken the pieces that were there."""
+        if self._transport is not None and not self.closed and not self._transport.is_reading():
+            self._transport.resume_reading()
+
+    def drained(self) -> bool:
+        """Tell whether all of the request has left: a server may answer before it has read a body."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+
+    def rest(self) -> None:
+        """Wait for another exchange."""
+        self._incoming = self._waiter = None
+        self.rested = time.monotonic()
+
+    def fit(self, oldest: float) -> bool:
+        """Tell whether it can be used again: it rested since `oldest` at the longest, and is not being closed.
+
+        A close that has reached this host but not yet the event loop is asked of the kernel.
+        """
+        return not self.closed and self.rested >= oldest and not self._poll.poll(0)
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self.closed = True
+        self._incoming = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of TCP or TLS
+        """Begin."""
+        self._transport = transport
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on in the answer."""
+        incoming = self._incoming
+        if incoming is None:  # a server that says goodbye, or nonsense
+            self.abort()
+            return
+        try:
+            incoming.feed(data)
+        except Broken as broken:
+            self._fail(broken)
+            return
+        if self._piecewise and incoming.size and sum(map(len, incoming.pieces)) > MOST_AHEAD_BYTES:
+            self._pause()
+        if incoming.whole or self._piecewise:
+            self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what is under way."""
+        self.closed = True
+        if self._incoming is not None and not self._incoming.whole:
+            try:
+                if exc is not None:
+                    raise Broken(f"the connection was lost: {exc}")
+                self._incoming.end()
+            except Broken as broken:
+                self._broken = broken
+            self._wake()
+
+    def _pause(self) -> None:
+        if self._transport is not None and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def _fail(self, broken: Broken) -> None:
+        self._broken = broken
+        self.abort()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

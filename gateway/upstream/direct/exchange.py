@@ -1,0 +1,127 @@
+"""The client: each request is sent once, over one connection, and every wait is bounded by the request's own time."""
+
+import asyncio
+import ssl
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+
+from gateway.upstream.client import MOST_BYTES, Answer, NotSent, OutcomeUnknown, Outgoing, Stream
+from gateway.upstream.direct.connection import Connection
+from gateway.upstream.direct.incoming import Broken, Incoming
+from gateway.upstream.direct.pool import MOST_OPEN, Pool
+from gateway.upstream.direct.writing import read_origin, split_url, write_request
+from gateway.upstream.headers import Headers
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def verifying() -> ssl.SSLContext:
+    """Make what verifies servers by the public certificate authorities, as httpx does."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class DirectUpstream:
+    """Calls upstream over connections of its own. No redirect is followed, no cookie kept, and no proxy used, be it
+    one of the environment or another.
+
+    A kept connection that the server has closed is not used; one that closes while a request is on its way leaves the
+    outcome unknown, and the request is not sent again. `tls` in place of the public certificate authorities.
+    """
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext] = verifying, most_open: int = MOST_OPEN) -> None:
+        self._pool = Pool(tls, most_open)
+
+    async def send(self, request: Outgoing) -> Answer:
+        """Send a request once and read the whole answer. Raises NotSent or OutcomeUnknown."""
+        async with self._exchange(request, piecewise=False) as (connection, incoming):
+            while not incoming.whole:
+                await connection.progress()
+            return Answer(incoming.status, *_unpacked(incoming))
+
+    @asynccontextmanager
+    async def stream(self, request: Outgoing) -> AsyncIterator[Stream]:
+        """Send a request once, and hand over the answer while it arrives. Raises NotSent or OutcomeUnknown."""
+        async with self._exchange(request, piecewise=True) as (connection, incoming):
+            while not incoming.has_head:
+                await connection.progress()
+            yield Stream(incoming.status, incoming.headers, _pieces(connection, incoming))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    @asynccontextmanager
+    async def _exchange(self, request: Outgoing, *, piecewise: bool) -> AsyncIterator[tuple[Connection, Incoming]]:
+        """Send, and turn every failure into one of two facts: not a byte left, or perhaps one did."""
+        place, target = split_url(request.url)
+        origin, host = read_origin(place)
+        written = write_request(request, target, host, own_coding=not piecewise)
+        incoming = Incoming(bodyless=request.method == "HEAD", most=float("inf") if piecewise else MOST_BYTES)
+        sent = False
+        try:
+            async with asyncio.timeout(request.answer_seconds) as timeout:
+                connection = await self._pool.take(origin)
+                try:
+                    if time.monotonic() > request.send_by:
+                        raise NotSent("the connection took too long; the request was not sent")
+                    sent = True
+                    connection.start(written, incoming, piecewise=piecewise)
+                    yield connection, incoming
+                finally:
+                    lasting = not sent or (incoming.whole and incoming.lasting)
+                    self._pool.give(origin, connection, lasting=lasting)
+        except Broken as error:
+            raise OutcomeUnknown(str(error)) from error
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            what = f"Timeout: not done within {request.answer_seconds:g} s"
+            raise (OutcomeUnknown if sent else NotSent)(what) from error
+
+
+async def _pieces(connection: Connection, incoming: Incoming) -> AsyncIterator[bytes]:
+    """Give the body as it comes. Raises OutcomeUnknown where it breaks off."""
+    try:
+        while incoming.pieces or not incoming.whole:
+            if not incoming.pieces:
+                await connection.progress()
+                continue
+            piece = incoming.pieces.popleft()
+            if not incoming.pieces:
+                connection.taken()
+            yield piece
+    except Broken as error:
+        raise OutcomeUnknown(str(error)) from error
+
+
+def _unpacked(incoming: Incoming) -> tuple[Headers, bytes]:
+    """Undo the coding that was asked for. Raises OutcomeUnknown for another, and for one that cannot be undone."""
+    body = incoming.pieces[0] if len(incoming.pieces) == 1 else b"".join(incoming.pieces)
+    codings = {value.lower() for name, value in incoming.headers if name.lower() == b"content-encoding"}
+    if not codings:
+        return incoming.headers, body
+    headers = [pair for pair in incoming.headers if pair[0].lower() != b"content-encoding"]
+    if codings == {b"identity"} or not body:
+        return headers, body
+    if not codings <= {b"gzip", b"x-gzip"}:
+        raise OutcomeUnknown(f"the answer comes in a coding that was not asked for: {sorted(codings)}")
+    return headers, _gunzip(body)
+
+
+def _gunzip(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        body = unpacker.decompress(packed, MOST_BYTES + 1)
+    except zlib.error as error:
+        raise OutcomeUnknown(f"the answer cannot be unpacked: {error}") from error
+    if len(body) > MOST_BYTES:
+        raise OutcomeUnknown(f"the answer is longer than {MOST_BYTES} bytes")
+    if not unpacker.eof:
+        raise OutcomeUnknown("the answer cannot be unpacked: it ends too soon")
+    return body
