@@ -127,6 +127,11 @@ def _identity(reservation: Reservation) -> tuple[str | int, ...]:
     return reservation.tenant, reservation.key, reservation.model, reservation.hold, reservation.input_digest
 
 
+def interchangeable(one: Reservation, other: Reservation) -> bool:
+    """Tell whether it does not matter which of two has which execution, as far as is known after an end."""
+    return _identity(one)[:-1] == _identity(other)[:-1]
+
+
 def chains(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
     """Group what may be each other's rivals: doubts of one model whose spans overlap, or are linked by others'.
 

@@ -1,14 +1,14 @@
 """The inquest: looks through what upstream tells of its executions for creates whose answer never came."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.views import Views
-from gateway.settlement.doubts import Doubt, Findings, chains, could_be, resolve
+from gateway.settlement.doubts import Doubt, Findings, chains, could_be, interchangeable, resolve
 from gateway.settlement.history import History
 from gateway.settlement.listing import SLACK_US, Lister, Listing
 from gateway.settlement.settlement import Settlement
@@ -51,8 +51,8 @@ class Inquest:
         Confirms what is found, releases what is proved absent, and ends what has passed its horizon.
         """
         doubts = await self._views.doubts(0, FOREVER_US)
-        named = await self._name(doubts)
-        doubts = await self._expire([doubt for doubt in doubts if doubt.id not in named.values()])
+        named, proved = await self._name(doubts)
+        doubts = await self._expire([doubt for doubt in doubts if doubt.id not in proved])
         if not doubts:
             return
         admitted = [doubt.sent_us for doubt in doubts]
@@ -71,21 +71,37 @@ class Inquest:
         for reservation in findings.absent:
             await self._absent(reservation, listing)
 
-    async def _name(self, doubts: Sequence[Reservation]) -> dict[str, str]:
-        """Find the doubts whose own addresses upstream called; gives execution → reservation for all that it names.
+    async def _name(self, doubts: Sequence[Reservation]) -> tuple[dict[str, str], set[str]]:
+        """Find the doubts whose own addresses upstream called, and tell which of them are doubts no longer.
 
-        This is proof, also where the list of executions alone could be read in two ways.
+        Gives execution → reservation for all that upstream names. This is proof, also where the list of executions
+        alone could be read in two ways.
         """
         if not doubts:
-            return {}
+            return {}, set()
         oldest_us = min(doubt.sent_us for doubt in doubts)
         named = await self._history.named(await self._ledger.now_us() - oldest_us)
-        asked = {doubt.id for doubt in doubts}
-        for execution, reservation in named.items():
-            if reservation in asked:
-                log.warning("%s was called for upstream as %s", reservation, execution)
-                await self._settlement.found(reservation, execution)
-        return named
+        own, proved = {reservation: execution for execution, reservation in named.items()}, set()
+        for doubt in doubts:
+            execution = await self._exchanged(own, doubt) if doubt.id in own else None
+            if execution and await self._settlement.found(doubt.id, execution) is not None:
+                log.warning("%s was called for upstream as %s", doubt.id, execution)
+                proved.add(doubt.id)
+        return named, proved
+
+    async def _exchanged(self, own: Mapping[str, str], doubt: Reservation) -> str | None:
+        """Give the execution that a doubt is to have: its own, or that of the equal one which has its; or None.
+
+        Of interchangeable doubts one may have been given another's, when the list alone told of them: see doubts.
+        """
+        execution: str | None = own[doubt.id]
+        for _ in own:
+            owner = await self._views.owner(execution) if execution else doubt.id
+            if owner in (None, doubt.id):
+                break
+            has_it = await self._views.reservation(owner)
+            execution = own.get(owner) if has_it and interchangeable(has_it, doubt) else None
+        return execution
 
     async def _expire(self, doubts: Sequence[Reservation]) -> list[Reservation]:
         """Charge at their estimates the doubts without evidence until the horizon; gives those that remain.

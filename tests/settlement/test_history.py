@@ -77,3 +77,34 @@ async def test_without_a_public_address_nothing_is_asked(start: Start) -> None:
     assert await world.history.named(10**15) == {}
     waiting = (await world.http.post("/sandbox/faults", json={})).json()
     assert waiting["history"] == ["500"]
+
+
+async def test_a_doubt_whose_own_execution_an_equal_one_was_given_ends(start: Start) -> None:
+    """The list told of one execution and could not say whose; the record comes with its end and says: the other's."""
+    world = await start(public_url="http://127.0.0.1:1", webhook_retry_seconds=0, seconds=200)
+    ran, lost = await world.create("cut_after"), await world.create("cut_before")
+    for _ in range(6):
+        await world.advance(20)
+        await world.look()
+    assert await states(world, ran, lost) == [State.IN_DOUBT, State.RUNNING]
+    await world.advance(100)
+    await ended(world)
+    assert list((await world.history.named(10**9)).values()) == [ran]
+    for _ in range(8):
+        await world.advance(20)
+        await world.look()
+    assert await states(world, ran, lost) == [State.RELEASED, State.SETTLED]
+
+
+async def test_equal_doubts_of_which_one_was_given_the_others_execution_end_with_one_each(world: World) -> None:
+    """The worker that had found both from the list died between the two records."""
+    doubts = [await world.create("cut_after") for _ in range(3)]
+    first, second, third = await world.executions()
+    await world.settlement.found(doubts[1], first)
+    await world.settlement.found(doubts[2], second)
+    await ended(world, 3)
+    for _ in range(4):
+        await world.advance(10)
+        await world.look()
+    assert await states(world, *doubts) == [State.SETTLED] * 3
+    assert [(await world.record(each)).prediction for each in doubts] == [third, first, second]
