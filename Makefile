@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-pricing memory settling
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-pricing memory settling bench-queue slots
 
 help:                     ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -52,6 +52,12 @@ memory: .venv/.ready      ## what an ended prediction takes of the store's memor
 
 settling: .venv/.ready    ## how soon after its end what nobody polls is settled, and what upstream is asked for that: FLAGS="--predictions 300"
 	$(RUN)python -m benchmarks.settling $(FLAGS)
+
+bench-queue: .venv/.ready ## how fairly tenants share scarce upstream slots while they wait, two gateways (3 minutes)
+	$(RUN)python -m benchmarks.queueing $(FLAGS)
+
+slots: .venv/.ready       ## what upstream sees in any 60 s and at once, by its own record, two gateways: FLAGS="--minutes 10"
+	$(RUN)python -m benchmarks.slots $(FLAGS)
 
 format: .venv/.ready      ## put the code into its form
 	$(RUN)ruff format .

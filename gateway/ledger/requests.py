@@ -10,7 +10,11 @@ from gateway.ledger.memory import Remembered
 from gateway.ledger.postings import Postings, Snapshot
 
 #: The longest time between a reserve and the first byte of its create: a worker that is later does not send.
-SEND_SECONDS = 2
+SEND_SECONDS = 1.5
+#: How long that byte may be on its way, for the rate of an upstream key to hold as upstream sees it: creates that are
+#: admitted further apart than 60 s by SPREAD_SECONDS arrive 60 s apart, whichever of them is slow.
+TRAVEL_SECONDS = 0.5
+SPREAD_SECONDS = SEND_SECONDS + TRAVEL_SECONDS
 #: How long the tickets of a worker's creates are kept after it was heard of last.
 TICKET_SECONDS = 2
 #: How many creates of one tenant may wait for an upstream slot.
@@ -52,7 +56,7 @@ def reserve_request(
         "checks": snapshot.checks,
         "upstream": upstream,
         "policy": order.policy,
-        "send_us": in_us(SEND_SECONDS),
+        "send_us": in_us(SPREAD_SECONDS),
         "slot_us": in_us(order.slot_s),
         "stale_us": in_us(order.stale_s),
         "late_us": in_us(LATE_SECONDS),
@@ -71,7 +75,7 @@ def call_request(worker: str, upstream: Sequence[Capacity]) -> dict[str, object]
 
 def waiting_request(upstream: Sequence[Capacity]) -> dict[str, object]:
     """Ask who waits."""
-    return {"upstream": upstream, "send_us": in_us(SEND_SECONDS)}
+    return {"upstream": upstream, "send_us": in_us(SPREAD_SECONDS)}
 
 
 def _queue(place: Place, worker: str) -> dict[str, object]:

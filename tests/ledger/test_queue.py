@@ -8,11 +8,11 @@ import pytest
 from gateway.domain.reservation import How
 from gateway.ledger.decisions import Admitted, Busy, Capacity, Decision, Order, OverLimit, Pending, Place, Queued
 from gateway.ledger.ledger import Ledger
-from gateway.ledger.requests import MOST_WAITING, SEND_SECONDS, TICKET_SECONDS, call_request, waiting_request
+from gateway.ledger.requests import MOST_WAITING, SPREAD_SECONDS, TICKET_SECONDS, call_request, waiting_request
 from ledger.bench import SCRIPTS, Bench, concurrency
 
 ONE = (Capacity("main", 10_000, 1),)
-SPAN_S = 60 + SEND_SECONDS
+SPAN_S = 60 + SPREAD_SECONDS
 
 
 class Line:
@@ -110,6 +110,15 @@ async def test_shares_are_the_weights(bench: Bench) -> None:
         await line.queue(tenant, 60)
     served = await line.served(running, 80)
     assert Counter(line.orders[each].tenant for each in served) == {"a": 10, "b": 20, "c": 50}
+
+
+async def test_a_flood_of_one_of_ten_tenants_takes_no_more_than_a_tenth(line: Line) -> None:
+    running = await busy(line)
+    await line.queue("flood", 200)
+    for number in range(9):
+        await line.queue(f"t{number}", 5)
+    shares = Counter(line.orders[each].tenant for each in await line.served(running, 50))
+    assert sum(shares.values()) ** 2 / (10 * sum(share**2 for share in shares.values())) >= 0.95  # Jain's index
 
 
 async def test_who_comes_back_has_no_share_saved_up(line: Line) -> None:

@@ -3,11 +3,11 @@
 import random
 
 from gateway.ledger.decisions import Admitted, Busy, Capacity
-from gateway.ledger.requests import SEND_SECONDS
+from gateway.ledger.requests import SPREAD_SECONDS
 from ledger.bench import NOON_US, Bench
 
 #: Admissions are this much further apart than upstream asks, since a create may be sent as late as this.
-SPAN_S = 60 + SEND_SECONDS
+SPAN_S = 60 + SPREAD_SECONDS
 
 
 async def tries(bench: Bench, seconds: float, upstream: list[Capacity], times: int = 1) -> list[object]:

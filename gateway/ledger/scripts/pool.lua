@@ -1,5 +1,5 @@
 -- The pool: what an account's upstream keys can take. A key is {id, creates a minute, slots}, as the policy has it;
--- send_us is how much later than its admission a create may begin upstream. A key's log of admissions keeps any 60 s,
+-- send_us is how much later than its admission a create may arrive upstream. A key's log of admissions keeps any 60 s,
 -- as upstream sees them, within its rate.
 local MINUTE = 60000000
 local function service_key() return prefix .. ':service' end -- how long slots were taken of late, on average

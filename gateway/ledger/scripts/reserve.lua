@@ -9,7 +9,7 @@
 --   checks: list of {kind, enforced, amount, counter index | clock key | scope, interval, alerts, granted,
 --     grants}: alerts is a list of {amount, 'limit|share'} at which a budget or count raises an alert, lowest first;
 --     granted is the part of amount that is there by grants for a while, which the text `grants` tells;
---   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to the first byte sent);
+--   upstream: list of {id, creates a minute, slots}; send_us (longest time from here to its arrival upstream);
 --   slot_us (a slot frees itself after it); stale_us (a `held` that old lost its worker); late_us;
 --   policy (number of the one by which it was priced, 0: none);
 --   queue: {worker, lease_us, weight, number (of its ticket, 0: it has none), stay, most} of a create that may wait for
