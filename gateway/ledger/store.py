@@ -1,7 +1,7 @@
 """The store: the one way in which scripts are run on Redis or Valkey."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -9,11 +9,10 @@ import msgspec
 from redis.asyncio import RedisCluster
 from redis.exceptions import BusyLoadingError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
-from gateway.ledger.clients import Client, client_for
+from gateway.ledger.clients import CALL_SECONDS, Client, client_for
+from gateway.ledger.lane import Lane, lane_for
 from gateway.ledger.scripts import Script
 
-#: The whole of a call: its turn, a connection, the command, its reply, and a repeat on a connection that was closed.
-CALL_SECONDS = 0.95
 #: Calls in flight at a time; the others wait for their turn.
 CONNECTIONS = 32
 #: A command on the node that has the script's keys.
@@ -46,10 +45,14 @@ class LedgerUnavailable(Exception):
 
 
 class Store:
-    """Runs scripts and reads on one Redis, Valkey, Sentinel group or Cluster; every wait is bounded."""
+    """Runs scripts and reads on one Redis, Valkey, Sentinel group or Cluster; every wait is bounded.
 
-    def __init__(self, client: Client) -> None:
+    Scripts go by the `lane`, where there is one.
+    """
+
+    def __init__(self, client: Client, lane: Lane | None = None) -> None:
         self._client = client
+        self._lane = lane
         self._free = asyncio.Semaphore(CONNECTIONS)
 
     async def run(self, script: Script, prefix: str, request: object, *blobs: bytes) -> list[Any]:
@@ -60,7 +63,7 @@ class Store:
         """
         packed = msgspec.msgpack.encode(request)
         try:
-            reply = await self._call("EVALSHA", script.sha, *_keys(prefix), packed, *blobs)
+            reply = await self._script("EVALSHA", script.sha, *_keys(prefix), packed, *blobs)
         except NoScriptError:
             reply = await self.read("EVAL", script.text, *_keys(prefix), packed, *blobs)
         except STORE_FAILURES as error:
@@ -106,6 +109,9 @@ class Store:
         finally:
             await listener.aclose()
 
+    def _script(self, *command: str | int | bytes) -> Awaitable[Any]:
+        return self._call(*command) if self._lane is None else self._lane.call(*command)
+
     async def _call(self, *command: str | int | bytes, **options: Any) -> Any:
         async with asyncio.timeout(CALL_SECONDS), self._free:
             return await self._client.execute_command(*command, **options)
@@ -113,6 +119,8 @@ class Store:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+        if self._lane is not None:
+            await self._lane.aclose()
 
 
 async def agreed(store: Store, key: str, proposed: str) -> str:
@@ -139,4 +147,4 @@ def _unavailable(what: str, error: Exception) -> LedgerUnavailable:
 
 def connect(url: str) -> Store:
     """Make a store from an address, as `client_for` reads it; no I/O yet. Raises ValueError."""
-    return Store(client_for(url))
+    return Store(client_for(url), lane_for(url))

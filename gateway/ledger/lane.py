@@ -1,0 +1,215 @@
+"""The lane: one connection to one server that all scripts of a worker share.
+
+What is asked within one turn of the event loop travels in one write, and the replies come back in order. A call by
+redis-py takes its own connection from a pool, and ten times the processor time.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+from hiredis import Reader, pack_command
+from redis.asyncio.connection import (
+    Connection,
+    ConnectionPool,
+    DefaultParser,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.exceptions import ConnectionError as StoreConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as StoreTimeout
+
+from gateway.ledger.clients import CALL_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
+
+#: Calls that wait for their replies; a store that is this far behind has more to do than it can.
+MOST_WAITING = 10_000
+_NOTHING = object()
+
+
+class Cut(StoreConnectionError):
+    """The connection was closed before the reply."""
+
+
+class _Call(NamedTuple):
+    reply: "asyncio.Future[Any]"
+    by: float
+
+
+class Lane:
+    """Runs commands; connects when there is something to send. `url` is that of a single server."""
+
+    def __init__(self, url: str) -> None:
+        # redis-py knows the forms of addresses; its connections themselves are not used.
+        made = ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]  # redis-py has no types
+        self._where = cast("Connection", made)
+        self._link: _Link | None = None
+        self._connecting: asyncio.Task[_Link] | None = None
+
+    async def call(self, *command: str | int | bytes) -> Any:
+        """Send one command and give its reply, within CALL_SECONDS. Raises RedisError or OSError.
+
+        One repeat for a connection that was closed before the reply: the command must be one that may be repeated.
+        """
+        packed = _packed(command)
+        if self._link is not None and not self._link.closed:
+            try:
+                return await self._link.call(packed)
+            except Cut:
+                return await self._again(packed)
+        return await self._again(packed)
+
+    async def _again(self, packed: bytes) -> Any:
+        """Send over a new connection, in the time of a call."""
+        async with asyncio.timeout(CALL_SECONDS):
+            return await (await self._linked()).call(packed)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._link is not None:
+            self._link.cut()
+
+    async def _linked(self) -> "_Link":
+        """Give a connection that is open, the same one to all who wait for it."""
+        if self._link is not None and not self._link.closed:
+            return self._link
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+            self._connecting.add_done_callback(self._connected)
+        return await asyncio.shield(self._connecting)
+
+    def _connected(self, done: "asyncio.Task[_Link]") -> None:
+        self._connecting = None
+        if not done.cancelled():
+            done.exception()  # whoever waits is told
+
+    async def _connect(self) -> "_Link":
+        link = await self._open()
+        try:
+            for command in _greeting(self._where):
+                await link.call(_packed(command))
+        except BaseException:
+            link.cut()
+            raise
+        self._link = link
+        return link
+
+    async def _open(self) -> "_Link":
+        loop, where = asyncio.get_running_loop(), self._where
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if isinstance(where, UnixDomainSocketConnection):
+                _, link = await loop.create_unix_connection(lambda: _Link(loop), where.path)
+                return link
+            tls = where.ssl_context.get() if isinstance(where, SSLConnection) else None
+            _, link = await loop.create_connection(lambda: _Link(loop), where.host, where.port, ssl=tls)
+            return link
+
+
+class _Link(asyncio.Protocol):
+    """One connection; once closed it stays so."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.closed = False
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._reader = Reader(replyError=DefaultParser.parse_error, notEnoughData=_NOTHING)
+        self._written: list[bytes] = []
+        self._waiting: deque[_Call] = deque()
+        self._watch: asyncio.TimerHandle | None = None
+
+    def call(self, packed: bytes) -> "asyncio.Future[Any]":
+        """Send with everything else of this turn of the loop."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise StoreConnectionError(f"more than {MOST_WAITING} calls wait for the store")
+        reply: asyncio.Future[Any] = self._loop.create_future()
+        if self.closed:
+            reply.set_exception(Cut("the connection to the store is closed"))
+            return reply
+        self._waiting.append(_Call(reply, time.monotonic() + COMMAND_SECONDS))
+        if not self._written:
+            self._loop.call_soon(self._flush)
+        self._written.append(packed)
+        if self._watch is None:
+            self._watch = self._loop.call_later(COMMAND_SECONDS, self._look)
+        return reply
+
+    def cut(self) -> None:
+        """Close it; whoever waits is told."""
+        self._end(Cut("the connection to the store was closed"))
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
+        """Begin."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over every reply that is whole."""
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not _NOTHING:
+                self._hand_over(reply)
+        except (RedisError, IndexError) as error:  # not the store's language, or a reply to nothing
+            self._end(StoreConnectionError(f"the store does not speak its protocol: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
+        self._end(Cut(f"the store closed the connection: {exc or 'without a word'}"))
+
+    def _hand_over(self, reply: Any) -> None:
+        waiting = self._waiting.popleft().reply
+        if waiting.done():  # its caller has given up
+            return
+        if isinstance(reply, Exception):
+            waiting.set_exception(reply)
+        else:
+            waiting.set_result(reply)
+
+    def _flush(self) -> None:
+        written, self._written = self._written, []
+        if self._transport is not None and not self.closed:
+            self._transport.write(written[0] if len(written) == 1 else b"".join(written))
+
+    def _look(self) -> None:
+        """End the connection if the oldest call has waited for too long, else look again when it will have."""
+        self._watch = None
+        if not self._waiting:
+            return
+        left = self._waiting[0].by - time.monotonic()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look)
+        else:
+            self._end(StoreTimeout(f"no reply within {COMMAND_SECONDS} s"))
+
+    def _end(self, error: Exception) -> None:
+        self.closed = True
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        while self._waiting:
+            waiting = self._waiting.popleft().reply
+            if not waiting.done():
+                waiting.set_exception(error)
+
+
+def lane_for(url: str) -> Lane | None:
+    """Make the lane of a single server; None for a group, of which redis-py knows which server is meant."""
+    return Lane(url) if urlsplit(url).scheme in ("redis", "rediss", "unix") else None
+
+
+def _greeting(where: Connection) -> list[tuple[str, ...]]:
+    """Say who this is, and which database is meant."""
+    said: list[tuple[str, ...]] = []
+    if where.password:
+        said.append(("AUTH", where.username, where.password) if where.username else ("AUTH", where.password))
+    if where.db:
+        said.append(("SELECT", str(where.db)))
+    return said
+
+
+def _packed(command: tuple[str | int | bytes, ...]) -> bytes:
+    packed: bytes = pack_command(command)  # type: ignore[arg-type]  # it takes any number of words
+    return packed
