@@ -2,10 +2,14 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
+
+
+CUT_OFF = 141  # the status of what a shell ends because nobody reads on
 
 
 class Command(NamedTuple):
@@ -44,5 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             importlib.import_module(f"gateway.cli.{command.module}").add_arguments(added)
     flags = parser.parse_args(given)
     module = importlib.import_module(f"gateway.cli.{COMMANDS[flags.command].module}")
-    status: int = module.run(flags)
+    try:
+        status: int = module.run(flags)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the exit
+        return CUT_OFF
     return status

@@ -46,6 +46,8 @@ def run(flags: argparse.Namespace) -> int:
     """Exit 0 where the ledger is right, 1 where it is not or cannot be read."""
     try:
         return asyncio.run(_ACTIONS[flags.action](flags))
+    except BrokenPipeError:
+        raise
     except (SettingInvalid, StoreFailed, LedgerUnavailable, ValueError, OSError) as error:
         print(f"gateway ledger {flags.action}: {error}", file=sys.stderr)
         return 1

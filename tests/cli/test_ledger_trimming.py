@@ -3,13 +3,16 @@
 import asyncio
 import fcntl
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.conftest import on_store, spend
+from cli.conftest import SHIPPED, on_store, spend
 from gateway.ledger.attendance import Attendance
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.scripts import load_scripts
@@ -145,3 +148,12 @@ def test_an_export_goes_on_after_a_failover_that_lost_what_it_had_shipped(
     assert trim(gateway).startswith("8 entries dropped; all up to 1000000000 are")
     gateway("ledger", "export", "--output", str(file))
     assert shipped(file) == [*range(1, 9), 1_000_000_000]
+
+
+def test_an_export_whose_reader_has_enough_ends_without_a_word(data_dir: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "gateway", "ledger", "export", "--policies", SHIPPED, "--data-dir", data_dir]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)  # noqa: S603 (our own command)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
