@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
-
 CUT_OFF = 141  # the status of what a shell ends because nobody reads on
 
 
