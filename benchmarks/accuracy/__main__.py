@@ -6,11 +6,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from benchmarks.accuracy.gateways.gateway import Unavailable
 from benchmarks.accuracy.gateways.registry import GATEWAYS
 from benchmarks.accuracy.report import heading, scenarios, table
 from benchmarks.accuracy.rounds import Load, Round, play
 from benchmarks.accuracy.scenarios import SCENARIOS
+from benchmarks.installed import Unavailable
 from benchmarks.programs import version_of
 from gateway.ledger.embedded import find_server
 

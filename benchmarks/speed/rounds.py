@@ -82,7 +82,8 @@ async def _measured(peer: Peer, load: str, crowd: str, house: House, work: Await
     before, arrived = cpu_us(pids), await _arrived(house.upstream)
     seen = await work
     spent, arrived = cpu_us(pids) - before, await _arrived(house.upstream) - arrived
-    return Measured(peer.name, load, crowd, seen, spent / seen.requests, arrived / seen.requests)
+    requests = max(seen.requests, 1)
+    return Measured(peer.name, load, crowd, seen, spent / requests, arrived / requests)
 
 
 @asynccontextmanager

@@ -11,10 +11,6 @@ import httpx
 from benchmarks.accuracy.calls import Answer, Call
 
 
-class Unavailable(Exception):
-    """The gateway cannot be measured on this machine; the text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class House:
     """What a gateway is started with: an empty folder of its own (its path is short enough for a socket), upstream's

@@ -9,19 +9,18 @@ counters of Redis as a virtual key's, and `model_max_budget`, which its document
 import asyncio
 import json
 import secrets
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 
 from benchmarks.accuracy.calls import UNIT_USD, Answer, Call, End
-from benchmarks.accuracy.gateways.gateway import House, Unavailable
+from benchmarks.accuracy.gateways.gateway import House
+from benchmarks.installed import PLACE, environment
 from benchmarks.programs import Command, Program, Replicas, free_port, start_store
 
 VERSION = "1.106.2"
-VENV = Path(__file__).parents[2] / ".litellm"
+VENV = PLACE / ".litellm"
 KEYS = Path(__file__).with_name("litellm_keys.py")
 #: Spend is counted in a task of its own, after the answer.
 COUNTING_SECONDS = 3.0
@@ -49,7 +48,7 @@ class LiteLLM:
 
     def version(self) -> str:
         """Name the version, installed here at the first time."""
-        _install()
+        environment("litellm", "litellm[proxy]", VERSION)
         what = {"key": "max_budget of the key", "model": "model_max_budget of the key"}[self._kind]
         return f"{VERSION}, 1 process a replica, all on one store, no database, no retries; {what}"
 
@@ -114,19 +113,3 @@ def _end(answer: httpx.Response) -> End:
     if answer.json().get("error", {}).get("type") == "budget_exceeded":
         return End.REFUSED
     return {400: End.GIVEN_BACK, 503: End.NOT_TAKEN}.get(answer.status_code, End.UNKNOWN)
-
-
-def _install() -> None:
-    """Make the environment, once for each version. Raises Unavailable."""
-    done = VENV / f"installed-{VERSION}"
-    if done.exists():
-        return
-    steps = [
-        [sys.executable, "-m", "venv", "--clear", str(VENV)],
-        [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", f"litellm[proxy]=={VERSION}"],
-    ]
-    for step in steps:
-        finished = subprocess.run(step, capture_output=True, text=True, check=False)
-        if finished.returncode != 0:
-            raise Unavailable(f"LiteLLM {VERSION} does not install here: {finished.stderr.strip()[-400:]}")
-    done.touch()

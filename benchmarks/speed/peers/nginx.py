@@ -5,10 +5,11 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.installed import Unavailable
 from benchmarks.programs import Program, free_port
 from benchmarks.speed.accounting import family
 from benchmarks.speed.load import Call
-from benchmarks.speed.peers.peer import CREATE, FORWARDED, House, Unavailable, plain_call
+from benchmarks.speed.peers.peer import CREATE, FORWARDED, House, plain_call
 
 CONFIG = """
 daemon off; master_process off; pid {place}/nginx.pid; error_log stderr warn;

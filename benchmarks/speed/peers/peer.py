@@ -9,14 +9,11 @@ FORWARDED = "poll forwarded"
 CACHED = "poll from cache"
 CREATE = "create"
 MODEL = "flux-2-klein-4b-base-edit"
+CHAT = '{"model": "bench", "max_tokens": 1, "messages": [{"role": "user", "content": "a picture"}]}'
 BODY = (
     f'{{"model": "{MODEL}", "input": {{"prompt": "%s", "image_urls": ["https://example.com/a.png"],'
     ' "image_size": "landscape_4_3", "num_images": 1}}'
 )
-
-
-class Unavailable(Exception):
-    """The proxy cannot be measured on this machine; the text says why."""
 
 
 class House(NamedTuple):
