@@ -105,7 +105,7 @@ BUGS = (
     Bug(12, "the store is waited for without a bound",
         f"{_STORE}::test_with_the_store_down_creates_are_refused_polls_go_on_and_it_recovers_by_itself",
         (Edit("gateway/ledger/clients.py", "COMMAND_SECONDS = 0.8", "COMMAND_SECONDS = 60"),
-         Edit("gateway/ledger/store.py", "CALL_SECONDS = 0.95", "CALL_SECONDS = 60"))),
+         Edit("gateway/ledger/clients.py", "CALL_SECONDS = 0.95", "CALL_SECONDS = 60"))),
     Bug(13, "one worker's counters are told for all of them",
         f"{_METRICS}::test_the_sums_over_both_workers_are_what_was_sent",
         (Edit("gateway/server/monitoring.py", "path=self._metrics_dir)", "path=_of_one(self._metrics_dir))"),
