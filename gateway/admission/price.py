@@ -30,6 +30,12 @@ def price(policy: Policy, tenant: Tenant, body: CreateBody, sources: Sequence[in
 def price_of(policy: Policy, tenant: Tenant, body: CreateBody, sources: Sequence[int | None] = ()) -> Quote:
     """Quote a create, whether the tenant may ask for it or not. Raises Refused: `model_unpriced`, `invalid_input`."""
     model = policy.models.get(body.model)
+    if model is not None and model.route is not body.route:
+        raise Refused(
+            Code.MODEL_UNPRICED,
+            f"the price of {body.model[:80]!r} in the policy is one of route {model.route!r} and holds for no other",
+            extra={"model": body.model[:200]},
+        )
     if model is not None and (model.price is not None or not model.price_confirmed):
         price_rule(model)  # refuses a draft before the input is looked at
         validate(model, body.input)

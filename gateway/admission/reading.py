@@ -8,17 +8,19 @@ from typing import Any
 import msgspec
 
 from gateway.domain.errors import Code, Refused
+from gateway.pricing import Route
 
 MOST_SLUG = 200
 
 
 @dataclass(frozen=True, slots=True)
 class CreateBody:
-    """What a create asks for; `raw` is the client's bytes, which are what is sent."""
+    """What a create asks for; `raw` is the client's bytes, which are what is sent. A price must be one of `route`."""
 
     model: str
     input: dict[str, Any]
     raw: bytes
+    route: Route = Route.PREDICTION
 
 
 def read_create(raw: bytes) -> CreateBody:
@@ -27,11 +29,7 @@ def read_create(raw: bytes) -> CreateBody:
     A name that stands twice is refused: readers differ in which one counts (and some ignore case in the outer
     object), so the price could be worked out from one and the prediction made from the other.
     """
-    try:
-        msgspec.json.decode(raw)  # stricter than the standard library: no NaN, no half characters
-        body = json.loads(raw, object_pairs_hook=_once)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise _invalid(f"the body is not valid JSON: {error}") from error
+    body = read_json(raw)
     if (
         not isinstance(body, dict)
         or not isinstance(body.get("model"), str)
@@ -44,6 +42,15 @@ def read_create(raw: bytes) -> CreateBody:
     if len(body["model"]) > MOST_SLUG:
         raise _invalid(f"the name of the model is longer than {MOST_SLUG} characters")
     return CreateBody(body["model"], body["input"], raw)
+
+
+def read_json(raw: bytes) -> Any:
+    """Read JSON in which no name stands twice. Raises Refused (`invalid_json`)."""
+    try:
+        msgspec.json.decode(raw)  # stricter than the standard library: no NaN, no half characters
+        return json.loads(raw, object_pairs_hook=_once)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise _invalid(f"the body is not valid JSON: {error}") from error
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Code(StrEnum):
     PARAMETER_NOT_ALLOWED = "parameter_not_allowed"
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    IDEMPOTENCY_NOT_KEPT = "idempotency_not_kept"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     POLICY_BEHIND = "policy_behind"
     BUDGET_EXCEEDED = "budget_exceeded"

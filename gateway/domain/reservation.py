@@ -48,6 +48,7 @@ class How(StrEnum):
     """How a cost came to be known; the label of `gateway_settlements_total`."""
 
     EXACT = "exact"  # upstream stated it
+    METERED = "metered"  # upstream stated how much was used, and the policy's price of it was charged
     ASSUMED = "assumed"  # upstream never stated it: the estimate was charged
     RELEASED = "released"  # nothing ran, nothing charged
     OVERRUN = "overrun"  # upstream stated more than the hold

@@ -7,18 +7,21 @@ multiplies them and answers with a `Bill`; the quote is that bill with the model
 
 from gateway.pricing.bill import Line
 from gateway.pricing.kinds import PriceRule
-from gateway.pricing.model import Model, validate
+from gateway.pricing.model import WORKFLOW_PREFIX, Model, Route, validate
 from gateway.pricing.parameter import Parameter
-from gateway.pricing.quoting import DERIVED, Quote, images_wanted, price_rule, quote, unpriced_quote
+from gateway.pricing.quoting import DERIVED, Quote, images_wanted, metered_cost, price_rule, quote, unpriced_quote
 
 __all__ = [
     "DERIVED",
+    "WORKFLOW_PREFIX",
     "Line",
     "Model",
     "Parameter",
     "PriceRule",
     "Quote",
+    "Route",
     "images_wanted",
+    "metered_cost",
     "price_rule",
     "quote",
     "unpriced_quote",

@@ -23,7 +23,8 @@ class Inputs:
 
     The schema need not name a parameter that the price depends on, so nothing here trusts what `validate` saw.
     `sources` are the pixels of the input images where somebody has looked, in their order; None where nobody could.
-    `images` is the parameter whose images the price asks for, once it has asked.
+    `images` is the parameter whose images the price asks for, once it has asked. `told` are quantities of which a run
+    has told how much they came to.
     """
 
     schema: Mapping[str, Parameter]
@@ -31,12 +32,15 @@ class Inputs:
     definitions: Mapping[str, Measurable] = field(default_factory=dict)
     sources: Sequence[int | None] = ()
     images: str | None = None
+    told: Mapping[str, Number] = field(default_factory=dict)
     _measured: dict[str, Measure] = field(default_factory=dict)
 
     def measure(self, name: str) -> Measure:
         """Measure a quantity that the model defines, once for each request."""
         if (measured := self._measured.get(name)) is None:
-            measured = self._measured[name] = self.definitions[name].measure(self, name)
+            told = self.told.get(name)
+            measured = self.definitions[name].measure(self, name) if told is None else Measure.exactly(told)
+            self._measured[name] = measured
         return measured
 
     def seen(self, name: str) -> Sequence[int | None]:

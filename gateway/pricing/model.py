@@ -1,6 +1,7 @@
 """A model: its name, its price rule and its input schema, as a policy file states them."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,19 @@ from gateway.pricing.refusal import invalid
 from gateway.pricing.rule import Rule, at_least_one
 
 
+class Route(StrEnum):
+    """By which of upstream's routes a model is asked; the value of `route` in the policy file."""
+
+    PREDICTION = "prediction"
+    CHAT = "chat"
+    SPEECH = "speech"
+    WORKFLOW = "workflow"
+
+
+#: What the slug of a workflow's entry begins with; its id follows.
+WORKFLOW_PREFIX = "workflow/"
+
+
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """One model of the upstream.
 
@@ -22,11 +36,13 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     the model is unpriced. `quantity` defines by name what rules multiply and guards bound. With
     `price_confirmed = false` the price is a draft: the model is refused, whatever an account says of unpriced ones,
     until somebody has compared it and taken the line out. `probe` asks for the true sizes of the input images, to be
-    read before the price is quoted. Times are in seconds; after `max_run_seconds` a slot is freed whatever happened.
+    read before the price is quoted. A price holds for its `route` alone: elsewhere the model has none. Times are in
+    seconds; after `max_run_seconds` a slot is freed whatever happened.
     Raises ValueError when made if the settings contradict each other.
     """
 
     slug: str
+    route: Route = Route.PREDICTION
     price_version: str = ""
     source: str = ""
     price: PriceRule | None = None
@@ -40,6 +56,10 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def __post_init__(self) -> None:
         if not self.slug:
             raise ValueError('slug must not be empty; write the model\'s name, such as "flux-2-klein-4b-base-edit"')
+        if (self.route is Route.WORKFLOW) != self.slug.startswith(WORKFLOW_PREFIX):
+            raise ValueError(
+                f'a workflow has route = "workflow" and slug = "{WORKFLOW_PREFIX}<id>", and nothing else has either'
+            )
         at_least_one("usual_run_seconds", self.usual_run_seconds)
         if self.max_run_seconds < self.usual_run_seconds:
             raise ValueError(

@@ -12,7 +12,13 @@ from gateway.pricing.number import Number, read_number
 class QuantityRule(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True, tag_field="kind"
 ):
-    """The base of the kinds: its subclasses carry a `tag`, the value of `kind` in the policy file."""
+    """The base of the kinds: its subclasses carry a `tag`, the value of `kind` in the policy file.
+
+    `usage` names the number of an answer's `usage` by which the run tells the quantity, such as `prompt_tokens`; dots
+    lead into objects.
+    """
+
+    usage: str = ""
 
     @abstractmethod
     def measure(self, inputs: Inputs, name: str, /) -> Measure:

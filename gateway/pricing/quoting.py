@@ -12,7 +12,7 @@ from gateway.pricing.facts import write_facts
 from gateway.pricing.inputs import Inputs
 from gateway.pricing.kinds import PriceRule
 from gateway.pricing.model import Model
-from gateway.pricing.number import Number, show_number
+from gateway.pricing.number import Number, read_number, show_number
 
 #: Names of quantities that a quote may have beside those that the model's file defines.
 DERIVED = frozenset({"images", "pixels", "megapixels", "total_megapixels", "total_pixels"})
@@ -68,6 +68,25 @@ def quote(model: Model, input: Mapping[str, Any], sources: Sequence[int | None] 
     bill = price_rule(model).bill(inputs)
     facts = write_facts(model, input, sources)
     return _quote(model.slug, model.price_version, bill, _quantities(model, inputs, bill), facts)
+
+
+def metered_cost(model: Model, input: Mapping[str, Any], usage: Mapping[str, Any]) -> int | None:
+    """Price a run by what its answer tells in `usage`, in units of 1e-8 USD; None where that leaves the cost open."""
+    told = {name: _told(usage, rule.usage) for name, rule in model.quantity.items() if rule.usage}
+    known = {name: number for name, number in told.items() if number is not None}
+    try:
+        bill = price_rule(model).bill(Inputs(model.input, input, model.quantity, told=known))
+        found = _quote(model.slug, model.price_version, bill, {})
+    except Refused:  # a policy that has changed meanwhile
+        return None
+    return found.estimate if found.estimate == found.hold else None
+
+
+def _told(usage: Mapping[str, Any], path: str) -> Number | None:
+    value: Any = usage
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return read_number(value)
 
 
 def images_wanted(model: Model, input: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.sandbox.answers import JSONAnswer, Refused, answer_refused
 from gateway.sandbox.books import Books
 from gateway.sandbox.clock import Clock, SystemClock
+from gateway.sandbox.completions import Completions
 from gateway.sandbox.config import SandboxConfig
 from gateway.sandbox.control import Control
 from gateway.sandbox.creates import Creates
@@ -27,6 +28,7 @@ from gateway.sandbox.polls import Polls
 from gateway.sandbox.simulation import Simulation
 from gateway.sandbox.uploads import Uploads
 from gateway.sandbox.webhooks import Deliveries, Webhooks
+from gateway.sandbox.workflows import Workflows
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -85,12 +87,18 @@ def _routes(simulation: Simulation, deliveries: Deliveries) -> list[Route]:
     creates, polls = Creates(simulation, deliveries), Polls(simulation)
     models, uploads = Models(simulation), Uploads(simulation)
     webhooks = Webhooks(simulation, deliveries)
+    completions, workflows = Completions(simulation, creates), Workflows(simulation, creates)
     return [
         _post("/v1/prediction", creates.create),
         _post("/v1/prediction/", creates.create),
         _post("/v1/prediction/run", creates.run),
         _get("/v1/prediction/{id}", polls.show),
         _post("/v1/prediction/{id}/cancel", polls.cancel),
+        _post("/v1/chat/completions", completions.chat),
+        _post("/v1/audio/speech", completions.speech),
+        _post("/v1/workflows/trigger/{workflow}/{version}", workflows.trigger),
+        _get("/v1/workflows/executions/{execution}", workflows.show),
+        _get("/v1/workflows/{workflow}/executions", workflows.show_all),
         _get("/v1/models", models.show_all),
         _get("/v1/model", models.show),
         _get("/v1/models/{slug}/schemas/openapi", models.show_openapi),

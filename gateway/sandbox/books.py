@@ -52,6 +52,8 @@ def _entry(prediction: Prediction, now: float) -> dict[str, object]:
         "model": prediction.model.slug,
         "facts": prediction.model.facts(prediction.input),
         "sync": prediction.sync,
+        "requested_model": prediction.requested_model,
+        "workflow": prediction.workflow[0] if prediction.workflow else None,
         "status": prediction.status(now),
         "price": as_text(prediction.price),
         "cost": as_text(ending.cost) if ending else "0",

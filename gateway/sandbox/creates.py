@@ -74,7 +74,9 @@ class Creates:
         price = model.cost(body.input, self._simulation.chance)
         self._check_balance(price)
         self._check_in_flight(credential.key, now)
-        prediction = self._begin(request, credential, body, model, price, now, sync=sync)
+        prediction = self._made(request, credential, body, model, price, now)
+        prediction.sync = sync
+        self._begun(prediction)
         return await self._result(prediction) if sync else self._created(prediction)
 
     def _check_rate(self, key: str, now: float) -> None:
@@ -105,7 +107,28 @@ class Creates:
             wait = seconds_until(free_at, now)
             raise Refused(429, "Rate limit exceeded", f"{most} concurrent", shape=Shape.PAGE, retry_after=wait)
 
-    def _begin(
+    def open(
+        self,
+        request: Request,
+        credential: Credential,
+        model: Model,
+        given: dict[str, object],
+        *,
+        requested_model: str | None = None,
+        workflow: tuple[str, str] | None = None,
+    ) -> Prediction:
+        """Begin a run that is asked for by another route, under the same limits."""
+        now = self._simulation.settled_now()
+        self._check_rate(credential.key, now)
+        price = model.cost(given, self._simulation.chance)
+        self._check_balance(price)
+        self._check_in_flight(credential.key, now)
+        body = CreateBody(model.slug, given)
+        prediction = self._made(request, credential, body, model, price, now)
+        prediction.sync, prediction.requested_model, prediction.workflow = True, requested_model, workflow
+        return self._begun(prediction)
+
+    def _made(
         self,
         request: Request,
         credential: Credential,
@@ -113,10 +136,8 @@ class Creates:
         model: Model,
         price: Decimal,
         now: float,
-        *,
-        sync: bool,
     ) -> Prediction:
-        prediction = Prediction(
+        return Prediction(
             # Not from the seed: a restarted sandbox must not repeat ids that someone remembers.
             id=str(uuid.uuid4()),
             key=credential.key,
@@ -129,8 +150,9 @@ class Creates:
             ends_at=now + self._simulation.run_seconds(model.slug),
             webhook_url=body.webhook_url or "",
             webhook_secret=body.webhook_secret or "",
-            sync=sync,
         )
+
+    def _begun(self, prediction: Prediction) -> Prediction:
         self._simulation.predictions.add(prediction)
         self._deliveries.expect(prediction)
         return prediction

@@ -104,12 +104,12 @@ def _summary(prediction: Prediction, now: float) -> dict[str, object]:
     ending = prediction.ending
     started_at = prediction.created_at + STARTING_SHARE * (prediction.ends_at - prediction.created_at)
     summary: dict[str, object] = {
-        "id": prediction.id,
+        "id": f"{prediction.id}-step" if prediction.workflow else prediction.id,
         "model": prediction.model.slug,
-        "requested_model": None,
+        "requested_model": prediction.requested_model,
         "status": _status(prediction),
-        "workflow_id": None,
-        "workflow_execution_id": None,
+        "workflow_id": prediction.workflow[0] if prediction.workflow else None,
+        "workflow_execution_id": prediction.id if prediction.workflow else None,
         "run_time": prediction.run_seconds(now) if ending else 0,
         "created_at": as_timestamp(prediction.created_at),
         "started_at": as_timestamp(started_at) if started_at <= now else None,

@@ -32,6 +32,8 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="b
     webhook_url: str
     webhook_secret: str
     sync: bool
+    requested_model: str | None = None
+    workflow: tuple[str, str] | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ended"):

@@ -31,7 +31,7 @@ class Polls:
         self._simulation.authenticate(request)
         now = self._simulation.settled_now()
         prediction = self._simulation.predictions.find(request.path_params["id"])
-        if prediction is None:
+        if prediction is None or prediction.workflow:
             raise Refused(404, "Prediction not found", shape=Shape.PLAIN)
         if self._simulation.config.poll_shape is PollShape.MODEL_PAGE:
             return JSONAnswer(_as_model_page(prediction, now))

@@ -42,6 +42,10 @@ class Prediction:
     webhook_url: str = ""
     webhook_secret: str = ""
     sync: bool = False
+    requested_model: str | None = None
+    """What a chat was asked for by."""
+    workflow: tuple[str, str] | None = None
+    """Workflow and version, of which this is an execution."""
     ending: Ending | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     cost_reads: int = 0

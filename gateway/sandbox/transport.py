@@ -41,8 +41,13 @@ class MidAnswer(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         half = self.body[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
-        _transport(scope).close()
-        await _disconnected(receive)
+        await cut(scope, receive)
+
+
+async def cut(scope: Scope, receive: Receive) -> None:
+    """Close the connection of an answer that has begun, once what was written is sent."""
+    _transport(scope).close()
+    await _disconnected(receive)
 
 
 def _transport(scope: Scope) -> asyncio.Transport:

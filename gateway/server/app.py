@@ -18,6 +18,7 @@ from gateway.server.create import Creates
 from gateway.server.exchange import Exchange, encode_headers
 from gateway.server.hooks import Hooks
 from gateway.server.own import OwnRoutes
+from gateway.server.paid import PaidRoutes
 from gateway.server.parts import Parts
 from gateway.server.poll import Polls
 from gateway.server.refusals import STATUS, as_refusal, body_of
@@ -42,7 +43,9 @@ class GatewayApp:
     def __init__(self, parts: Parts) -> None:
         self._creates = Creates(parts)
         self._polls = Polls(parts)
-        self._routes = OwnRoutes(parts).routes() + Relays(parts).routes() + Hooks(parts).routes()
+        self._routes = (
+            OwnRoutes(parts).routes() + Relays(parts).routes() + PaidRoutes(parts).routes() + Hooks(parts).routes()
+        )
         self._router = Router(routes=self._routes, redirect_slashes=False)
         self._telemetry = parts.telemetry
 

@@ -1,5 +1,6 @@
 """The gateway's own routes: quote, usage, reservations, and the tenant's executions from the ledger."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -44,6 +45,8 @@ class OwnRoutes:
         """Price a create and tell whether it would be admitted now, by the code that would hold it."""
         principal = self._parts.authenticate(request.scope)
         body = read_create(await read_body(request.scope, request.receive))
+        known = self._parts.policy.models.get(body.model)
+        body = replace(body, route=known.route if known else body.route)
         admission = self._parts.admission
         quoted = await price_seen(
             self._parts.policy, principal.tenant, body, self._parts.probe, lambda: admission.is_open(principal)

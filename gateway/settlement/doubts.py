@@ -119,8 +119,9 @@ def _able(doubts: Sequence[Doubt], execution: Execution, digests: Mapping[str, s
 
 
 def could_be(doubt: Doubt, execution: Execution) -> bool:
-    """Tell whether an execution is of the doubt's model, and began in its span."""
-    return execution.model == doubt.reservation.model and doubt.from_us <= execution.created_us <= doubt.until_us
+    """Tell whether an execution is of the doubt's model, and began in its span; a step of a workflow is nobody's."""
+    named = doubt.reservation.model in (execution.model, execution.requested) and not execution.workflow
+    return named and doubt.from_us <= execution.created_us <= doubt.until_us
 
 
 def _identity(reservation: Reservation) -> tuple[str | int, ...]:

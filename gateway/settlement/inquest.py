@@ -8,6 +8,7 @@ from gateway.domain.window import FOREVER_US, MICROSECONDS
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.views import Views
+from gateway.pricing import WORKFLOW_PREFIX
 from gateway.settlement.doubts import Doubt, Findings, chains, could_be, interchangeable, resolve
 from gateway.settlement.history import History
 from gateway.settlement.listing import SLACK_US, Lister, Listing
@@ -57,7 +58,8 @@ class Inquest:
             return
         admitted = [doubt.sent_us for doubt in doubts]
         asked_us = await self._ledger.now_us()
-        listing = await self._lister.between(min(admitted), max(admitted) + self._longest_us)
+        workflows = {doubt.model for doubt in doubts if doubt.model.startswith(WORKFLOW_PREFIX)}
+        listing = await self._lister.between(min(admitted), max(admitted) + self._longest_us, workflows)
         if listing is None:
             return
         findings = await self._resolve(doubts, listing.without(named), asked_us)
@@ -152,14 +154,16 @@ class Inquest:
     async def _without_lost(
         self, free: list[Execution], spans: Sequence[Doubt], ahead_us: int
     ) -> tuple[list[Execution], list[Execution], dict[str, str]]:
-        """Leave out what a create may have begun that a failover lost: a rival whom the ledger does not know.
+        """Leave out what may be of a rival whom the ledger does not know: of a create that a failover lost, or of a
+        chat that was settled by its usage, whose execution nobody names.
 
-        Gives what may be assigned, what may not, and the digests of inputs that told. Of what began in the time that
-        was lost, only the input says whose it is; one that is no doubt's belongs to none.
+        Gives what may be assigned, what may not, and the digests of inputs that told. Of such executions only the
+        input says whose they are; one that is no doubt's belongs to none.
         """
         lost = self._ledger.presence.lost(self._longest_us) if self._ledger.presence else None
         first, last = (at_us + ahead_us for at_us in lost or (FOREVER_US, FOREVER_US))
-        hidden = [each for each in free if first - SLACK_US <= each.created_us <= last + SLACK_US]
+        lost_too = [each for each in free if first - SLACK_US <= each.created_us <= last + SLACK_US]
+        hidden = [each for each in free if each.requested or each in lost_too]
         digests = await self._lister.input_digests(hidden)
         asked = [(span, span.reservation.input_digest) for span in spans]
         known = {each.id for each in hidden if any(could_be(s, each) and d == digests.get(each.id) for s, d in asked)}

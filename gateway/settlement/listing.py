@@ -9,7 +9,8 @@ from gateway.domain.digest import digest_input
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
-from gateway.upstream.answers import Execution, Reading, read_executions, read_input
+from gateway.pricing import WORKFLOW_PREFIX
+from gateway.upstream.answers import Execution, Reading, read_executions, read_input, read_workflow_executions
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
 
@@ -41,14 +42,20 @@ class Lister:
         self._ledger = ledger
         self._upstream = upstream
 
-    async def between(self, first_us: int, last_us: int) -> Listing | None:
-        """Read every execution that was created between two times of the store, and a little more on either side."""
+    async def between(self, first_us: int, last_us: int, workflows: Collection[str] = ()) -> Listing | None:
+        """Read every execution that was created between two times of the store, and a little more on either side.
+
+        Those of workflows stand in lists of their own, and are read for the ones that are named.
+        """
         ahead_us = await self.ahead_us()
         if ahead_us is None:
             return None
-        end = in_query(last_us + ahead_us + 4 * SLACK_US)
-        executions = await self._all(first_us + ahead_us - 4 * SLACK_US, {"to": end})
-        return None if executions is None else Listing(executions, ahead_us)
+        start_us = first_us + ahead_us - 4 * SLACK_US
+        lists = [await self._all(start_us, {"to": in_query(last_us + ahead_us + 4 * SLACK_US)})]
+        lists += [await self.of_workflow(workflow, start_us) for workflow in workflows]
+        if None in lists:
+            return None
+        return Listing([each for found in lists for each in found or ()], ahead_us)
 
     async def reading_of(self, reservation: Reservation) -> Reading | None:
         """Read what the list says of one prediction; its cost stands there even where a poll has none."""
@@ -76,6 +83,25 @@ class Lister:
             if given is not None:
                 found[execution.id] = given
         return found
+
+    async def of_workflow(self, model: str, first_us: int) -> list[Execution] | None:
+        """Read the executions of a workflow that were created after a time of upstream's, and a few older ones."""
+        workflow, key = model.removeprefix(WORKFLOW_PREFIX), self._upstream.account.keys[0].id
+        found: list[Execution] = []
+        for number in range(MOST_PAGES):
+            try:
+                pages = {"limit": PAGE, "offset": number * PAGE}
+                answer = await self._upstream.workflow_executions(workflow, pages, key)
+            except (NotSent, OutcomeUnknown) as error:
+                log.info("the executions of %s could not be read: %s", model, error)
+                return None
+            rows = read_workflow_executions(answer.body, model) if answer.status == 200 else None
+            if rows is None:
+                return None
+            found += rows
+            if not rows or min(row.created_us for row in rows) < first_us:
+                return found
+        return None
 
     async def newest(self, wanted: Collection[str], most_pages: int) -> list[Execution]:
         """Read the list from its newest end, so many pages at the most, for what it says of some executions."""

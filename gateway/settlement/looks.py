@@ -12,6 +12,7 @@ from gateway.domain.reservation import How, Reservation
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.sightings import EVERY_SECONDS, Asked, Sightings
 from gateway.ledger.store import LedgerUnavailable
+from gateway.pricing import WORKFLOW_PREFIX
 from gateway.settlement.settlement import Settlement
 from gateway.upstream.answers import Reading, read_prediction
 from gateway.upstream.client import Answer
@@ -100,7 +101,9 @@ class Looks:
 
     async def now(self, reservation: Reservation, prediction: str) -> Look:
         """Ask upstream itself, however lately it was asked. Raises NotSent or OutcomeUnknown."""
-        answer = await self._upstream.poll(prediction, reservation.upstream_key)
+        workflow = reservation.model.startswith(WORKFLOW_PREFIX)
+        ask = self._upstream.workflow_execution if workflow else self._upstream.poll
+        answer = await ask(prediction, reservation.upstream_key)
         look = await self._judge(reservation, answer)
         if _tells(look):
             self._kept.keep(self._upstream.account.id, prediction, look)

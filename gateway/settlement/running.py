@@ -24,6 +24,9 @@ log = logging.getLogger("gateway.reconciler")
 #: everything is due, and upstream is not to suffer from it.
 MOST_POLLS = 16
 POLLS_AT_ONCE = 4
+#: Read for a single execution that no poll shows.
+PAGES_FOR_ONE = 3
+_UNKNOWN_THERE = 404
 #: A page of the list for so many predictions: one that is not on the last pages is polled.
 PREDICTIONS_A_PAGE = 16
 
@@ -104,11 +107,17 @@ class Running:
             if look.final and age_s >= EVERY_SECONDS and look.reading:
                 # The ledger has it running all the same: a failover has lost the end that this worker saw.
                 await self._settlement.observe(reservation, look.reading)
-            settled = look.cost if look.cost is not None else await self._costless(reservation, look.reading)
+            reading = look.reading if look.status != _UNKNOWN_THERE else await self._listed_alone(reservation)
+            settled = look.cost if look.cost is not None else await self._costless(reservation, reading)
         if settled is None and await self._past_horizon(reservation):
             log.error("%s never ended upstream; charged at its estimate", reservation.id)
             await self._settlement.assume(reservation, reservation.status or "unknown")
         return reservation if runs_on else None
+
+    async def _listed_alone(self, reservation: Reservation) -> Reading | None:
+        """Ask the list for what no poll shows: an execution need not be a prediction."""
+        found = await self._lister.newest({reservation.prediction or ""}, PAGES_FOR_ONE)
+        return found[0].reading if found else None
 
     async def _costless(self, reservation: Reservation, reading: Reading | None) -> int | None:
         """Ask the list of executions where a success tells no cost: upstream states it there too; else assume it, in

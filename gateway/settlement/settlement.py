@@ -65,6 +65,10 @@ class Settlement:
             return None
         return await self.assume(reservation, reading.status)
 
+    async def meter(self, reservation: Reservation, cost: int) -> int | None:
+        """Charge what the policy's price makes of the usage that upstream stated; returns as `observe` does."""
+        return await self._settle(reservation, cost, How.METERED, "success")
+
     async def assume(self, reservation: Reservation, status: str) -> int | None:
         """Charge the estimate, because upstream never stated the cost."""
         return await self._settle(reservation, reservation.estimate, How.ASSUMED, status)

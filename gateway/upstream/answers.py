@@ -58,12 +58,18 @@ class Reading(NamedTuple):
 
 
 class Execution(NamedTuple):
-    """One line of upstream's own list: `created_us` by upstream's clock, cost as in a Reading."""
+    """One line of upstream's own list: `created_us` by upstream's clock, cost as in a Reading.
+
+    `requested` is the model by whose name a chat asked for it, empty for anything else; `workflow` the execution of a
+    workflow of which it is a step.
+    """
 
     id: str
     model: str
     reading: Reading
     created_us: int
+    requested: str = ""
+    workflow: str = ""
 
 
 def _absent() -> msgspec.Raw:
@@ -79,11 +85,13 @@ class _Metrics(msgspec.Struct):
 class _Prediction(msgspec.Struct):
     status: str = ""
     metrics: _Metrics | None = None
+    total_cost: msgspec.Raw = msgspec.field(default_factory=_absent)  # of a workflow's execution
 
 
 class _Created(msgspec.Struct):
     prediction: str = msgspec.field(name="predictionID", default="")
     id: str = ""
+    execution: str = msgspec.field(name="execution_id", default="")
 
 
 class _Execution(msgspec.Struct):
@@ -93,6 +101,24 @@ class _Execution(msgspec.Struct):
     execution_cost: msgspec.Raw = msgspec.field(default_factory=_absent)
     run_time: msgspec.Raw = msgspec.field(default_factory=_absent)
     created_at: str = ""
+    requested_model: str | None = None
+    workflow_execution_id: str | None = None
+
+    def read(self) -> Execution:
+        """Read it; a ValueError where its time cannot be read."""
+        reading = _reading(self.status, self.execution_cost, self.run_time)
+        names = (self.requested_model or "", self.workflow_execution_id or "")
+        return Execution(self.id, self.model, reading, _instant_us(self.created_at), *names)
+
+
+class _WorkflowExecution(msgspec.Struct):
+    execution_id: str
+    status: str = ""
+    created_at: str = ""
+
+
+class _WorkflowExecutions(msgspec.Struct):
+    executions: list[_WorkflowExecution]
 
 
 class _Executions(msgspec.Struct):
@@ -101,12 +127,12 @@ class _Executions(msgspec.Struct):
 
 
 def read_created(body: bytes) -> str | None:
-    """Give the id of the prediction that a create or run started; None if the answer names none."""
+    """Give the id of what a create, a run or a workflow's trigger started; None if the answer names none."""
     try:
         created = msgspec.json.decode(body, type=_Created)
     except (ValueError, RecursionError):
         return None
-    return created.prediction or created.id or None
+    return created.prediction or created.id or created.execution or None
 
 
 def read_prediction(body: bytes) -> Reading | None:
@@ -115,7 +141,7 @@ def read_prediction(body: bytes) -> Reading | None:
         prediction = msgspec.json.decode(body, type=_Prediction)
     except (ValueError, RecursionError):
         return None
-    metrics = prediction.metrics or _Metrics()
+    metrics = prediction.metrics or _Metrics(cost=prediction.total_cost)
     return _reading(prediction.status, metrics.cost, metrics.predict_time)
 
 
@@ -132,10 +158,19 @@ def read_input(body: bytes) -> dict[str, Any] | None:
 def read_executions(body: bytes) -> list[Execution] | None:
     """Read one page of upstream's list of executions; None if it is not such a list."""
     try:
-        page = msgspec.json.decode(body, type=_Executions)
+        return [each.read() for each in msgspec.json.decode(body, type=_Executions).executions]
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def read_workflow_executions(body: bytes, model: str) -> list[Execution] | None:
+    """Read one page of a workflow's executions, as those of `model`; None if it is not such a list."""
+    try:
+        rows = msgspec.json.decode(body, type=_WorkflowExecutions).executions
+        absent = _absent()
         return [
-            Execution(e.id, e.model, _reading(e.status, e.execution_cost, e.run_time), _instant_us(e.created_at))
-            for e in page.executions
+            Execution(row.execution_id, model, _reading(row.status, absent, absent), _instant_us(row.created_at))
+            for row in rows
         ]
     except (msgspec.MsgspecError, ValueError):
         return None

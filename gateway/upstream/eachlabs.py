@@ -59,6 +59,39 @@ class Eachlabs:
         request = Outgoing("POST", self._base + path, sent, body, answer_s, send_by)
         return await self._send("run" if path.endswith("/run") else "create", request)
 
+    @asynccontextmanager
+    async def open(
+        self,
+        operation: str,
+        target: str,
+        body: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        key: str,
+        request_id: str,
+        send_by: float,
+        answer_s: float,
+    ) -> AsyncIterator[Stream]:
+        """Send what may cost money, once, and hand over the answer while it arrives; otherwise as `create`."""
+        typed = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+        plain = [pair for pair in headers if pair[0] not in (b"content-type", b"accept-encoding")]
+        sent = self._headers([*typed, *plain], key, request_id)
+        with self._timed(operation):
+            request = Outgoing("POST", self._base + target, sent, body, answer_s, send_by)
+            async with self._client.stream(request) as answer:
+                yield answer
+
+    async def workflow_execution(self, execution: str, key: str) -> Answer:
+        """Ask for one execution of a workflow. Raises NotSent or OutcomeUnknown."""
+        url = f"{self._base}/v1/workflows/executions/{quote(execution, safe='')}"
+        return await self._send(
+            "poll", Outgoing("GET", url, self._headers(_JSON, key, "reconciler"), b"", POLL_SECONDS)
+        )
+
+    async def workflow_executions(self, workflow: str, parameters: Mapping[str, str | int], key: str) -> Answer:
+        """Read one page of the executions of a workflow. Raises NotSent or OutcomeUnknown."""
+        url = f"{self._base}/v1/workflows/{quote(workflow, safe='')}/executions?{urlencode(parameters)}"
+        return await self._send("executions", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+
     async def poll(
         self, prediction: str, key: str, headers: Iterable[tuple[bytes, bytes]] = (), request_id: str = "reconciler"
     ) -> Answer:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gateway.policy import load_policy
-from gateway.pricing import Model, PriceRule, quote, validate
+from gateway.pricing import Model, PriceRule, Route, metered_cost, quote, validate
 from gateway.pricing.quantities import Quantity
 
 ROOT = Path(__file__).parents[2]
@@ -85,9 +85,20 @@ def test_every_model_of_the_book_stands_in_its_table_at_what_it_costs() -> None:
 
 
 def test_the_examples_are_policies_that_pass(tmp_path: Path) -> None:
-    model, guard = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    model, guard, chat, workflow = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     account = '[[account]]\nid = "a"\nkey = [{ id = "k", secret_env = "K" }]\n[[tenant]]\nid = "t"\n'
-    (tmp_path / "a.toml").write_text(f"{account}\n{guard}\n{model}", encoding="utf-8")
+    (tmp_path / "a.toml").write_text(f"{account}\n{guard}\n{model}\n{chat}\n{workflow}", encoding="utf-8")
     policy = load_policy(tmp_path)
     assert quote(policy.models["some-video-model"], {}).as_json()["estimate_usd"] == "0.50"
+    chat = policy.models["openai/gpt-4o-mini"]
+    assert quote(chat, {"messages": [], "max_tokens": 1000}).as_json()["hold_usd"] == "0.0198"
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+    assert metered_cost(chat, {"messages": []}, usage) == 21_000  # 1000 × 0.15 and 100 × 0.60 for each million
+    assert metered_cost(chat, {"messages": []}, {"prompt_tokens": 1000}) is None
+    workflow = quote(policy.models["workflow/wf_abc123"], {}).as_json()
+    assert (workflow["estimate_usd"], workflow["hold_usd"]) == ("0.20", "0.50")
     assert policy.tenants["t"].guards[0].max == 10
+
+
+def test_every_route_stands_in_its_table() -> None:
+    assert [line(row[0]) for row in rows("Routes")] == [route.value for route in Route]
