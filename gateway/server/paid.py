@@ -161,6 +161,7 @@ class _Call:
             input_digest=digest_input(self._asked.input),
             shadows=shadow_refusals(policy, tenant, body, quote),
             idempotency=self._idempotency(),
+            hung_up=self._exchange.hung_up,
         )
 
     def _idempotency(self) -> tuple[str, str] | None:
