@@ -20,7 +20,9 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
         }
         message = record.getMessage()
-        line |= json.loads(message) if record.name in MERGED else {"message": message}
+        if record.name in MERGED:  # written by the thousand: two objects are made one without being read
+            return f"{json.dumps(line)[:-1]}, {message[1:]}"
+        line["message"] = message
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -13,6 +13,7 @@ log = logging.getLogger("gateway.recording")
 
 #: How long an answer waits for its record; after that the client gets it, and the recording goes on.
 PATIENCE_SECONDS = 1.0
+FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -31,9 +32,20 @@ class Recorder:
         self._open: set[asyncio.Task[Any]] = set()
 
     async def record(self, what: str, action: Callable[[], Awaitable[Any]]) -> Any:
-        """Run an action of the ledger; returns its result, or NOT_YET if it takes longer than PATIENCE_SECONDS."""
-        task = self.keep(self._until_done(what, action))
-        done, _ = await asyncio.wait((task,), timeout=PATIENCE_SECONDS)
+        """Run an action of the ledger; returns its result, or NOT_YET if it takes longer than PATIENCE_SECONDS.
+
+        The first try needs no task of its own: the store answers within a second, or not at all.
+        """
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        try:
+            return await action()
+        except LedgerUnavailable as error:
+            log.warning("%s is not recorded yet: %s", what, error)
+        except asyncio.CancelledError:
+            self.keep(self._until_done(what, action))
+            raise
+        task = self.keep(self._until_done(what, action, FIRST_PAUSE_SECONDS))
+        done, _ = await asyncio.wait((task,), timeout=max(give_up - time.monotonic(), 0))
         return task.result() if done else NOT_YET
 
     def keep(self, work: Any) -> "asyncio.Task[Any]":
@@ -51,12 +63,11 @@ class Recorder:
         if self._open:
             log.error("%d records did not reach the ledger before the end", len(self._open))
 
-    async def _until_done(self, what: str, action: Callable[[], Awaitable[Any]]) -> Any:
-        pause = 0.05
+    async def _until_done(self, what: str, action: Callable[[], Awaitable[Any]], pause: float = 0.0) -> Any:
         while True:
+            await asyncio.sleep(pause)
             try:
                 return await action()
             except LedgerUnavailable as error:
                 log.warning("%s is not recorded yet: %s", what, error)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from urllib.parse import quote, urlencode
 
 from gateway.policy import Account
@@ -33,7 +34,7 @@ class Eachlabs:
         self.account = account
         self._secrets = dict(secrets)
         self._client = client
-        self._telemetry = telemetry
+        self._observed = cache(lambda operation: telemetry.upstream_seconds.labels(operation).observe)
         self._base = (base_url or account.base_url).rstrip("/")
 
     def __repr__(self) -> str:
@@ -163,4 +164,4 @@ class Eachlabs:
         try:
             yield
         finally:
-            self._telemetry.upstream_seconds.labels(operation).observe(time.perf_counter() - begun)
+            self._observed(operation)(time.perf_counter() - begun)

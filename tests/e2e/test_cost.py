@@ -1,0 +1,203 @@
+"""What a request costs, counted in what no noise can move: messages to the store, and calls of functions."""
+
+import asyncio
+import re
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from stores.proxy import Watch, proxy
+from stores.servers import Yard, yard
+
+from benchmarks.programs import Program, free_port
+from benchmarks.speed.peers.peer import BODY
+from e2e.clients import Tenant
+from e2e.house import House
+from e2e.policies import Policies, budget
+from gateway.cli.assembly import Assembly
+from gateway.domain.secret import Secret
+from gateway.ledger.scripts import load_scripts
+from gateway.ledger.store import connect
+from gateway.policy import load_policy
+from gateway.server.owners import HostOwners, Owners
+from gateway.telemetry import Telemetry
+from gateway.upstream.direct.exchange import DirectUpstream
+from gateway.upstream.httpx_client import HttpxUpstream
+
+CREATES = 30
+#: Calls of functions, Python's and C's, that one request may take, a tenth above what it took when this was written.
+MOST_CALLS = {"create": 1290, "poll from cache": 125}
+COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n(?:\$40\r\n([0-9a-f]{40}))?")
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Yard]:
+    with yard() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def policies() -> Policies:
+    policies = Policies()
+    policies.account(limits=[budget("900.00", "month")])
+    policies.tenant("acme", budget("100.00", "day"), {"kind": "concurrency", "max": 1000})
+    return policies
+
+
+class Asked:
+    """Counts what a store is asked for: scripts by their verb, commands by their name."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.order: list[str] = []
+        self._verbs = {script.sha.encode(): verb for verb, script in load_scripts().items()}
+
+    def store(self) -> Watch:
+        async def watch(piece: bytes, to_server: bool) -> None:
+            for name, sha in COMMAND.findall(piece) if to_server else ():
+                self._note(self._verbs.get(sha, name.decode()))
+
+        return watch
+
+    def upstream(self) -> Watch:
+        async def watch(piece: bytes, to_server: bool) -> None:
+            if to_server and piece.startswith(b"POST"):
+                self._note("POST")
+
+        return watch
+
+    def _note(self, what: str) -> None:
+        self.counts[what] += 1
+        self.order.append(what)
+
+
+async def test_a_create_takes_one_round_trip_to_the_store_before_upstream_and_one_after(
+    ground: Yard, house: House, policies: Policies, http: httpx.AsyncClient
+) -> None:
+    asked, sandbox = Asked(), house.sandbox(seconds=60)
+    async with (
+        proxy(ground.server().port, asked.store) as store,
+        proxy(int(sandbox.url.rsplit(":", 1)[1]), asked.upstream) as way_out,
+    ):
+        gateway = await asyncio.to_thread(
+            house.gateway,
+            policies,
+            sandbox,
+            redis_url=f"redis://127.0.0.1:{store.port}",
+            upstream_url=f"http://127.0.0.1:{way_out.port}",
+        )
+        tenant = Tenant(http, gateway, gateway.secrets["acme"])
+        assert (await tenant.create()).status_code == 200  # which brings up counters and connections
+        asked.counts.clear()
+        asked.order.clear()
+        for _ in range(CREATES):
+            assert (await tenant.create()).status_code == 200
+        assert [asked.counts[name] for name in ("reserve", "POST", "confirm")] == [CREATES] * 3
+        path = [name for name in asked.order if name in ("reserve", "POST", "confirm")]
+        assert path == ["reserve", "POST", "confirm"] * CREATES
+        # What goes round by itself does so a few times a second, and not once a create.
+        others = {name: count for name, count in asked.counts.items() if name not in ("reserve", "POST", "confirm")}
+        assert all(count < CREATES / 2 for count in others.values()), others
+        await asyncio.to_thread(house.close)
+
+
+@pytest.fixture
+async def app(ground: Yard, policies: Policies, tmp_path: Path) -> AsyncIterator[Any]:
+    """The gateway's app as a worker has it, in this process, in front of the benchmark's stub."""
+    port = free_port()
+    stub = Program([sys.executable, "-m", "benchmarks.speed.stub", "--port", str(port)], tmp_path / "stub.log", {})
+    store, direct, rare, host = (
+        connect(ground.server().url),
+        DirectUpstream(),
+        HttpxUpstream(),
+        HostOwners(tmp_path / "o"),
+    )
+    try:
+        await stub.answers(f"http://127.0.0.1:{port}/count")
+        assembly = Assembly(
+            store,
+            direct,
+            rare,
+            rare,
+            Telemetry(CollectorRegistry()),
+            {"EACHLABS_API_KEY": "k"},
+            Secret(["s" * 32]),
+            Owners(host),
+            upstream_url=f"http://127.0.0.1:{port}",
+        )
+        assembly.adopt(load_policy(policies.write(tmp_path / "policies")))
+        yield assembly.app
+        await assembly.aclose(5)
+    finally:
+        for each in (store, direct, rare):
+            await each.aclose()
+        host.close()
+        stub.stop()
+
+
+class Client:
+    """Calls the app as its server does, and counts the calls of functions that this takes."""
+
+    def __init__(self, app: Any, secret: str) -> None:
+        self._app = app
+        self._headers = [(b"host", b"gateway"), (b"x-api-key", secret.encode()), (b"accept", b"*/*")]
+        self.calls = 0
+
+    async def __call__(self, method: str, path: str, body: bytes = b"") -> bytes:
+        sent: list[dict[str, Any]] = []
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "scheme": "http",
+            "headers": [*self._headers, (b"content-length", b"%d" % len(body))] if body else self._headers,
+        }
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        self.calls = 0
+        sys.setprofile(self._count)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            sys.setprofile(None)
+        assert sent[0]["status"] == 200, sent
+        return b"".join(message["body"] for message in sent[1:])
+
+    def _count(self, _frame: object, event: str, _argument: object) -> None:
+        self.calls += event in ("call", "c_call")
+
+
+async def test_a_request_takes_no_more_calls_of_functions_and_keeps_no_memory(app: Any, policies: Policies) -> None:
+    client = Client(app, policies.secrets["acme"])
+    create = (BODY % "done").encode()
+    took = []
+    for _ in range(30):  # the least of them, since what goes round beside them is counted too
+        answer = await client("POST", "/v1/prediction", create)
+        took.append(client.calls)
+    prediction = answer.partition(b'"predictionID":"')[2].partition(b'"')[0].decode()
+    polls = []
+    for _ in range(30):
+        await client("GET", f"/v1/prediction/{prediction}")
+        polls.append(client.calls)
+    found = {"create": min(took), "poll from cache": min(polls)}
+    print(found)
+    assert all(found[name] <= most for name, most in MOST_CALLS.items()), found
+    kept = []
+    for _ in range(10):
+        before = sys.getallocatedblocks()
+        for _ in range(20):
+            await client("GET", f"/v1/prediction/{prediction}")
+        kept.append(sys.getallocatedblocks() - before)
+    assert min(kept) < 20, "every poll keeps something"
