@@ -39,6 +39,9 @@ class Telemetry:
         self.queue_seconds = histogram(
             "gateway_upstream_queue_wait_seconds", "Time that creates waited for an upstream slot", BUCKETS, "outcome"
         )
+        self.key_refusals = counter(
+            "gateway_upstream_key_refusals", "Creates that upstream refused for the key", "account", "key", "reason"
+        )
         self.admissions = counter("gateway_admissions", "Creates by their outcome", "tenant", "outcome")
         self.shadow_refusals = counter(
             "gateway_shadow_refusals", "Creates that a shadow limit would have refused", "tenant", "code"

@@ -1,6 +1,7 @@
 """What is asked of a reserve, and what it can answer."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from gateway.domain.limit import Limit
@@ -55,6 +56,21 @@ class Capacity(NamedTuple):
     id: str
     creates_per_minute: int
     concurrent: int
+
+
+class Unfit(StrEnum):
+    """Why upstream takes nothing by a key: it does not accept it, its balance is too low, or it had enough of it."""
+
+    REFUSED = "refused"
+    UNPAID = "unpaid"
+    LIMITED = "limited"
+
+
+class Rest(NamedTuple):
+    """That an upstream key is to rest, and how long where upstream said so (else 0)."""
+
+    why: Unfit
+    seconds: float = 0.0
 
 
 class Use(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway.domain.limit import Limit, LimitKind
 from gateway.domain.window import bounds
-from gateway.ledger.decisions import Capacity
+from gateway.ledger.decisions import Capacity, Unfit
 from gateway.ledger.lanes import Lane, Lanes
 from gateway.ledger.postings import clock_key, counter_of
 from gateway.ledger.views import Closure, Mail, Totals, Views
@@ -34,6 +34,7 @@ class AccountGauges(NamedTuple):
     mail: Mail
     closure: Closure | None
     lanes: list[Lane]
+    rests: dict[str, Unfit]
 
 
 async def read_gauges(
@@ -52,7 +53,9 @@ async def read_gauges(
     mail, totals = await views.mail(now_us), await views.totals()
     alerts, closure = await views.alerts(), await views.closure()
     waiting = await lanes.read(upstream)
-    return AccountGauges(totals, now_us, in_flight, list(uses), alerts, mail, closure, waiting)
+    return AccountGauges(
+        totals, now_us, in_flight, list(uses), alerts, mail, closure, waiting, await views.rests(now_us)
+    )
 
 
 async def read_use(views: Views, limit: Limit, now_us: int) -> tuple[int, int]:

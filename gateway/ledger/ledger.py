@@ -13,7 +13,7 @@ from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.attendance import Attendance, Presence
 from gateway.ledger.checkpoint import Checkpoint
-from gateway.ledger.decisions import Admitted, Capacity, Decision, Order
+from gateway.ledger.decisions import Admitted, Capacity, Decision, Order, Rest
 from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.labels import LabelBook
 from gateway.ledger.memory import Memory, Remembered
@@ -22,7 +22,7 @@ from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters
 from gateway.ledger.queue import Queue
 from gateway.ledger.records import Ended, read_record
 from gateway.ledger.replies import read_decision
-from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, seed_request
+from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, rest_request, seed_request
 from gateway.ledger.run_times import MOST_RUNS
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
@@ -228,14 +228,15 @@ class Ledger:
         text: bytes = await self.store.read("HGET", f"{self.prefix}:postings", postings)
         return text.decode()
 
-    async def release(self, reservation: str, *, sent: bool, reason: str) -> bool:
+    async def release(self, reservation: str, *, sent: bool, reason: str, rest: Rest | None = None) -> bool:
         """End the reservation with nothing charged; returns whether this call did it.
 
         `sent` says that a byte may have left, so that the upstream key's rate is not given back. An unknown id is
-        buried: should its reserve arrive late, it finds a tombstone.
+        buried: should its reserve arrive late, it finds a tombstone. `rest` is for its upstream key.
         """
         self._memory.released(reservation)
         request = {"id": reservation, "sent": sent, "reason": reason, "grave_s": GRAVE_SECONDS, **_retention()}
+        request["rest"] = rest_request(rest)
         what, _ = await self._run("release", request)
         return bool(what == b"done")
 

@@ -1,11 +1,12 @@
 """Requests: what the reserve and seed scripts are asked, as they take it."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 from gateway.domain.limit import tenant_scope
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.checkpoint import TAIL
-from gateway.ledger.decisions import Capacity, Order, Place
+from gateway.ledger.decisions import Capacity, Order, Place, Rest, Unfit
 from gateway.ledger.memory import Remembered
 from gateway.ledger.postings import Postings, Snapshot
 
@@ -19,6 +20,8 @@ SPREAD_SECONDS = SEND_SECONDS + TRAVEL_SECONDS
 TICKET_SECONDS = 2
 #: How many creates of one tenant may wait for an upstream slot.
 MOST_WAITING = 1000
+#: How long an upstream key rests where upstream does not say: the first time, and at the longest.
+REST_SECONDS = MappingProxyType({Unfit.REFUSED: (300, 3600), Unfit.UNPAID: (60, 900), Unfit.LIMITED: (1, 60)})
 LATE_SECONDS = 5  # a reserve that takes longer to arrive than this is refused: its worker has given up
 LIVE = 200  # live reservations that are looked at in one step of a seed
 
@@ -81,6 +84,15 @@ def waiting_request(upstream: Sequence[Capacity]) -> dict[str, object]:
 def _queue(place: Place, worker: str) -> dict[str, object]:
     lease = {"worker": worker, "lease_us": in_us(TICKET_SECONDS), "most": MOST_WAITING}
     return {"weight": place.weight, "number": place.number, "stay": place.stay, **lease}
+
+
+def rest_request(rest: Rest | None) -> dict[str, object] | None:
+    """Ask for the upstream key of what is released to rest."""
+    if rest is None:
+        return None
+    first_s, longest_s = REST_SECONDS[rest.why]
+    bounds = {"first_us": in_us(first_s), "longest_us": in_us(longest_s)}
+    return {"why": rest.why, "wait_us": in_us(rest.seconds), **bounds}
 
 
 def seed_request(postings: Postings, snapshot: Snapshot) -> dict[str, object]:

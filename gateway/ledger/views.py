@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.domain.reservation import Reservation, State
 from gateway.domain.window import FOREVER_US, MICROSECONDS
+from gateway.ledger.decisions import Unfit
 from gateway.ledger.labels import LabelBook
 from gateway.ledger.outbox import DEAD_SECONDS
 from gateway.ledger.postings import Counted, Counter, account_prefix
@@ -167,6 +168,12 @@ class Views:
     async def upstream_slots(self, key: str, now_us: int) -> int:
         """Count the predictions in flight on an upstream key."""
         return int(await self._store.read("ZCOUNT", f"{self.prefix}:us:{key}", f"({now_us}", "+inf"))
+
+    async def rests(self, now_us: int) -> dict[str, Unfit]:
+        """Give the upstream keys that rest, and why."""
+        packed = await self._store.read("HGETALL", f"{self.prefix}:rests")
+        rests = {key.decode(): msgspec.msgpack.decode(text) for key, text in packed.items()}
+        return {key: Unfit(why) for key, (why, until_us, *_) in rests.items() if until_us > now_us}
 
     async def clock_us(self, key: str) -> int:
         """Read a rate's clock: the time at which its bucket is empty, 0 where it long is."""

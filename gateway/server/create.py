@@ -4,7 +4,8 @@ costs money upstream."""
 import asyncio
 import hashlib
 import logging
-from typing import NamedTuple
+from collections.abc import Coroutine
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.admission.admission import Ticket
 from gateway.admission.probing import price_seen
@@ -35,6 +36,8 @@ from gateway.upstream.eachlabs import RUN_SECONDS
 from gateway.upstream.headers import Headers, returned
 
 log = logging.getLogger("gateway.create")
+
+T = TypeVar("T")
 
 DOUBT_LOOK_SECONDS = 5.0
 
@@ -88,27 +91,45 @@ class _Create:
 
     async def carry(self) -> Reply:
         """Price, reserve, forward and record. Raises Refused, LedgerUnavailable or PolicyBehind."""
-        policy, tenant = self._parts.policy, self._principal.tenant
-        admission, idempotency = self._parts.admission, self._idempotency()
+        idempotency = self._idempotency()
+        quote = await self._noting(self._price(idempotency))
+        for others in reversed(range(len(self._principal.tenant.account.keys))):
+            ticket = await self._noting(self._reserve(quote, idempotency))
+            if isinstance(ticket, Answered):
+                return Reply(ticket.status, encode_headers(repeat_headers(ticket)), ticket.body)
+            reply = await self._send(ticket, others)
+            if reply is not None:
+                return reply
+        raise AssertionError("the last key is tried to its end")
+
+    async def _noting(self, step: Coroutine[Any, Any, T]) -> T:
+        """Do what comes before the sending, and note what policy or limits refuse."""
         try:
-            quote = await price_seen(
-                policy, tenant, self._body, self._parts.probe, lambda: admission.is_open(self._principal, idempotency)
-            )
-            ticket = await self._reserve(quote, idempotency)
+            return await step
         except Refused as refused:
-            await note_refusal(self._account, policy, self._principal, self._body, refused)
+            await note_refusal(self._account, self._parts.policy, self._principal, self._body, refused)
             raise
-        if isinstance(ticket, Answered):
-            return Reply(ticket.status, encode_headers(repeat_headers(ticket)), ticket.body)
-        self._exchange.note(reservation=ticket.reservation, hold_usd=format_usd(quote.hold))
+
+    async def _price(self, idempotency: tuple[str, str] | None) -> Quote:
+        policy, tenant, admission = self._parts.policy, self._principal.tenant, self._parts.admission
+        return await price_seen(
+            policy, tenant, self._body, self._parts.probe, lambda: admission.is_open(self._principal, idempotency)
+        )
+
+    async def _send(self, ticket: Ticket, others: int) -> Reply | None:
+        """Forward and record; None where upstream refused this key alone, and there are others. Raises Refused."""
+        self._exchange.note(reservation=ticket.reservation, hold_usd=format_usd(ticket.quote.hold))
         answer = await self._forward(ticket)
         outcome = judge(answer, ticket.reservation)
         self._exchange.note(upstream=outcome.reason)
-        if outcome.refusal is not None or not isinstance(answer, Answer):
-            await self._record_failure(ticket, answer, outcome)
-            raise _with_headers(outcome, ticket)
-        self._parts.telemetry.admissions.labels(self._principal.tenant.id, "admitted").inc()
-        return await self._reply(ticket, answer, outcome)
+        if outcome.refusal is None and isinstance(answer, Answer):
+            self._parts.telemetry.admissions.labels(self._principal.tenant.id, "admitted").inc()
+            return await self._reply(ticket, answer, outcome)
+        recorded = await self._record_failure(ticket, answer, outcome)
+        # Nothing ran, and this reservation has ended: the create begins anew as another, which takes another key.
+        if outcome.rest is not None and others and recorded:
+            return None
+        raise _with_headers(outcome, ticket)
 
     async def _reserve(self, quote: Quote, idempotency: tuple[str, str] | None) -> Ticket | Answered:
         """Hold the money of a quote. Raises Refused, LedgerUnavailable or PolicyBehind."""
@@ -165,19 +186,28 @@ class _Create:
 
     async def _record_failure(
         self, ticket: Ticket, answer: Answer | NotSent | OutcomeUnknown, outcome: Outcome
-    ) -> None:
-        """Tell the ledger of a create that did not lead to a prediction."""
+    ) -> bool:
+        """Tell the ledger of a create that did not lead to a prediction; returns whether it knows by now."""
         reservation, settlement, reason = ticket.reservation, self._account.settlement, outcome.reason
         if outcome.kind is Kind.UNKNOWN:
             log.warning("%s is in doubt: %s", reservation, reason)
-            await self._parts.recorder.record(
+            told = await self._parts.recorder.record(
                 f"the doubt of {reservation}", lambda: settlement.doubt(reservation, reason, DOUBT_LOOK_SECONDS)
             )
         else:
-            sent = not isinstance(answer, NotSent)
-            await self._parts.recorder.record(
-                f"the release of {reservation}", lambda: settlement.release(reservation, sent=sent, reason=reason)
+            self._note_rest(ticket, outcome)
+            sent, rest = not isinstance(answer, NotSent), outcome.rest
+            told = await self._parts.recorder.record(
+                f"the release of {reservation}",
+                lambda: settlement.release(reservation, sent=sent, reason=reason, rest=rest),
             )
+        return told is not NOT_YET
+
+    def _note_rest(self, ticket: Ticket, outcome: Outcome) -> None:
+        if outcome.rest is not None:
+            account, key, why = self._account.ledger.account, ticket.upstream_key, outcome.rest.why
+            log.warning("upstream key %r of account %r rests: %s (%s)", key, account, outcome.reason, why)
+            self._parts.telemetry.key_refusals.labels(account, key, why.value).inc()
 
     async def _reply(self, ticket: Ticket, answer: Answer, outcome: Outcome) -> Reply:
         """Record what upstream answered, and pass it on; a run is settled at once, for it has ended."""

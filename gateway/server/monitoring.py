@@ -24,7 +24,7 @@ from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.views import Views
 from gateway.policy import Policy
 from gateway.server.policy_metrics import key_expiries, reloads
-from gateway.server.queue_metrics import queue_families
+from gateway.server.queue_metrics import queue_families, rest_family
 
 
 class Policies(Protocol):
@@ -162,6 +162,7 @@ def _families(found: Mapping[str, AccountGauges]) -> Iterable[Metric]:
     yield closed
     yield in_flight
     yield from queue_families({account: (gauges.lanes, list(gauges.in_flight)) for account, gauges in found.items()})
+    yield rest_family({account: (list(gauges.in_flight), gauges.rests) for account, gauges in found.items()})
     yield from _limits([use for gauges in found.values() for use in gauges.limits])
     yield _alerts(found)
     yield from _mail(found)

@@ -3,9 +3,11 @@
 import logging
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from gateway.admission.refusals import busy, in_doubt
 from gateway.domain.errors import Code, Refused
+from gateway.ledger.decisions import Rest, Unfit
 from gateway.upstream.answers import read_created
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
 
@@ -15,6 +17,7 @@ log = logging.getLogger("gateway.create")
 #: as 413 for a body that is a little under our own bound. Every other status without an id proves nothing.
 PASSED_ON = frozenset((400, 404, 405, 411, 413, 415, 422, 431))
 OPERATORS_AFFAIR = frozenset((401, 402, 403))
+_UNFIT = MappingProxyType({401: Rest(Unfit.REFUSED), 402: Rest(Unfit.UNPAID)})
 BUSY_SECONDS = 5
 
 
@@ -28,12 +31,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A judged create: the prediction's id if it runs, and the refusal where upstream's answer is not passed on."""
+    """A judged create: the prediction's id if it runs, and the refusal where upstream's answer is not passed on.
+
+    `rest` is set where upstream refused the key by which it was sent, and not the request.
+    """
 
     kind: Kind
     reason: str
     prediction: str | None = None
     refusal: Refused | None = None
+    rest: Rest | None = None
 
 
 def judge(answer: Answer | NotSent | OutcomeUnknown, reservation: str) -> Outcome:
@@ -47,9 +54,12 @@ def judge(answer: Answer | NotSent | OutcomeUnknown, reservation: str) -> Outcom
         return Outcome(Kind.NOTHING_RAN, reason)
     if answer.status in OPERATORS_AFFAIR:
         log.error("upstream refuses the gateway's own key or account: %s %s", reason, answer.body[:200])
-        return Outcome(Kind.NOTHING_RAN, reason, refusal=unavailable())
+        return Outcome(Kind.NOTHING_RAN, reason, refusal=unavailable(), rest=_UNFIT.get(answer.status))
     if answer.status == 429:
-        return Outcome(Kind.NOTHING_RAN, reason, refusal=busy(_retry_after(answer)))
+        seconds = _retry_after(answer)
+        return Outcome(
+            Kind.NOTHING_RAN, reason, refusal=busy(seconds or BUSY_SECONDS), rest=Rest(Unfit.LIMITED, seconds)
+        )
     prediction = read_created(answer.body) if 200 <= answer.status < 300 else None
     if prediction is None:
         return Outcome(Kind.UNKNOWN, reason, refusal=in_doubt(reservation))
@@ -71,5 +81,6 @@ def _unreachable(error: NotSent) -> Refused:
 
 
 def _retry_after(answer: Answer) -> int:
+    """Read how long upstream asks to wait, in seconds; 0 where it does not say."""
     text = answer.header(b"retry-after") or ""
-    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 6 else BUSY_SECONDS
+    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 6 else 0

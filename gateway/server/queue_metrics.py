@@ -1,10 +1,11 @@
-"""Metrics of the queue for upstream slots."""
+"""Metrics of the queue for upstream slots, and of the keys that have them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from gateway.domain.window import MICROSECONDS
+from gateway.ledger.decisions import Unfit
 from gateway.ledger.lanes import Lane
 
 
@@ -30,3 +31,15 @@ def queue_families(found: Mapping[str, tuple[Sequence[Lane], Sequence[str]]]) ->
             position.add_metric((account, lane.tenant), lane.ahead)
             wait.add_metric((account, lane.tenant), lane.wait_us / MICROSECONDS)
     return (queue, waiting, position, wait)
+
+
+def rest_family(found: Mapping[str, tuple[Sequence[str], Mapping[str, Unfit]]]) -> Metric:
+    """Show which upstream keys rest; given by account, with the account's keys."""
+    family = GaugeMetricFamily(
+        "gateway_upstream_key_out", "Whether an upstream key rests", labels=("account", "key", "reason")
+    )
+    for account, (keys, rests) in found.items():
+        for key in keys:
+            for reason in Unfit:
+                family.add_metric((account, key, reason.value), rests.get(key) is reason)
+    return family

@@ -7,6 +7,7 @@ import msgspec
 from gateway.domain.money import UNITS_PER_USD
 from gateway.domain.reservation import UNATTRIBUTED, How, Reservation, State
 from gateway.domain.window import MICROSECONDS
+from gateway.ledger.decisions import Rest
 from gateway.ledger.ledger import Ledger
 from gateway.telemetry import Telemetry
 from gateway.upstream.answers import Phase, Reading, phase_of
@@ -80,9 +81,9 @@ class Settlement:
             self._count(reservation, How.LATE, reading.cost)
         return bool(reading.cost)
 
-    async def release(self, reservation: str, *, sent: bool, reason: str) -> None:
-        """Give the hold back, because provably nothing ran."""
-        if await self._ledger.release(reservation, sent=sent, reason=reason):
+    async def release(self, reservation: str, *, sent: bool, reason: str, rest: Rest | None = None) -> None:
+        """Give the hold back, because provably nothing ran; let its upstream key rest if need be."""
+        if await self._ledger.release(reservation, sent=sent, reason=reason, rest=rest):
             self._telemetry.settlements.labels(How.RELEASED).inc()
 
     async def _settle(

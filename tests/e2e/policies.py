@@ -21,15 +21,16 @@ class Policies:
         self.model = (BOOK / f"{KLEIN}.toml").read_text("utf-8")
 
     def account(self, id: str = "main", *, concurrent: int = 1000, per_minute: int = 10_000, **fields: Any) -> None:
-        """Add an upstream account with one key."""
+        """Add an upstream account with one key, or `keys`."""
         key = {
-            "id": "first",
             "secret_env": "EACHLABS_API_KEY",
             "concurrent": concurrent,
             "creates_per_minute": per_minute,
         }
         limits, alerts = fields.pop("limits", ()), fields.pop("alerts", ())
-        self._texts += [_table("account", id=id, **fields), _table("account.key", **key)]
+        names = ("first", "second")[: fields.pop("keys", 1)]
+        self._texts += [_table("account", id=id, **fields)]
+        self._texts += [_table("account.key", id=name, **key) for name in names]
         self._texts += [_table("account.alert", url=url) for url in alerts]
         self._texts += [_table("account.limit", **limit) for limit in limits]
 

@@ -163,7 +163,8 @@ class Witness:
     def _choose(self, req: Mapping[str, Any], what: str, rest: list[Any], at: int) -> Fact | None:
         """Check the choice of an upstream key, and begin the reservation."""
         keys = {k: self.ref.ready(k, rate, slots, req["send_us"], at) for k, rate, slots in req["upstream"]}
-        able = {key: free for key, (free, wait) in keys.items() if not wait and free > 0}
+        fit = self.ref.rests.able(list(keys), at, patient=bool(req["queue"]))
+        able = {key: free for key, (free, wait) in keys.items() if not wait and free > 0 and key in fit}
         if what == "busy":
             check("upstream", not able, "it is said to be busy, but there is", keys)
             return None
@@ -295,6 +296,7 @@ class Witness:
         if held is None:
             return None
         held.unsent, held.how, held.reason = not req["sent"], "released", req["reason"]
+        self.ref.released(held.upstream, req, at)
         self._give_back(held, at)
         self._keep(held, req, at)
         if held.idem:

@@ -1,8 +1,11 @@
 """The reference: what the ledger should hold, kept in plain Python beside it. It knows nothing of the scripts."""
 
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from simulation.pool import Rests
 
 #: A reservation's life, written down a second time on purpose.
 WAYS = {
@@ -133,6 +136,7 @@ class Reference:
     marks: dict[str, int] = field(default_factory=dict)
     #: Every grant that any policy ever had, by its reason: what it raises by, and its instants.
     grants: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    rests: Rests = field(default_factory=Rests)
     clock: int = 0
     now: int = 0
     seen: int = 0
@@ -183,6 +187,11 @@ class Reference:
 
     def slots(self, scope: str, at: int) -> int:
         return sum(each.in_slot(at) for each in self.by_scope[scope])
+
+    def released(self, key: str, req: Mapping[str, Any], at: int) -> None:
+        """Note that a create was released, and perhaps its upstream key refused."""
+        if req["rest"]:
+            self.rests.refused(key, req["rest"], at)
 
     def ready(self, key: str, per_minute: int, slots: int, send_us: int, at: int) -> tuple[int, int]:
         """Give (free slots, wait) of an upstream key."""

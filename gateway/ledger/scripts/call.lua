@@ -10,5 +10,5 @@ drop_lapsed(at)
 if redis.call('ZSCORE', leases_key(), req.worker) then
   redis.call('ZADD', leases_key(), at + req.lease_us, req.worker)
 end
-local pool = read_pool(at, req.upstream, req.send_us)
+local pool = read_pool(at, req.upstream, req.send_us, true)
 return { 'done', at, pool.free > 0 and 0 or ready_in(at, pool), call_next(pool.free) }

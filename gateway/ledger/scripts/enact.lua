@@ -47,6 +47,6 @@ if not may then return { 'behind', at, number, version } end
 
 number = math.max(number, req.seen) + 1
 redis.call('HSET', policy, 'number', number, 'version', req.version)
-redis.call('DEL', hosts)
+redis.call('DEL', hosts, prefix .. ':rests') -- what upstream refused may be mended: every key is tried again
 if req.operator then redis.call('HSET', policy, 'alone', at + req.word_us) end
 return in_force()

@@ -1,8 +1,42 @@
 -- The pool: what an account's upstream keys can take. A key is {id, creates a minute, slots}, as the policy has it;
 -- send_us is how much later than its admission a create may arrive upstream. A key's log of admissions keeps any 60 s,
 -- as upstream sees them, within its rate.
+--
+-- A key that upstream refuses rests for a while. One that upstream has had enough of (why 'limited') takes nothing until
+-- then, unless it is the only one and nobody may wait for it (`patient`): upstream's own word is as quick then. One that
+-- it does not accept ('refused', 'unpaid') takes nothing as long as another key of the pool is in service; where none
+-- is, all are tried as if nothing were wrong, since a refusal costs nothing and one may be over.
 local MINUTE = 60000000
+local function rests_key() return prefix .. ':rests' end -- key → packed {why, until, length, times}
 local function service_key() return prefix .. ':service' end -- how long slots were taken of late, on average
+
+local function read_rests(at)
+  local flat, rests = redis.call('HGETALL', rests_key()), {}
+  for i = 1, #flat, 2 do
+    local why, until_ = unpack(cmsgpack.unpack(flat[i + 1]))
+    if until_ > at then rests[flat[i]] = { why = why, left = until_ - at } end
+  end
+  return rests
+end
+
+-- Lets a key rest: for as long as upstream said, or ever longer where it is refused again soon after it came back.
+-- `rest` is {why, wait_us (0: upstream did not say), first_us, longest_us}. What was on its way when it was refused
+-- first, and is refused too, is no sign of more.
+local function rest_key(at, key, rest)
+  local packed, times = redis.call('HGET', rests_key(), key), 1
+  local why, until_, length, before = unpack(packed and cmsgpack.unpack(packed) or {})
+  local same = packed and why == rest.why
+  if same then
+    if until_ > at then
+      times = before
+    elseif at - until_ < math.max(length, MINUTE) then
+      times = before + 1
+    end
+  end
+  local wait = rest.wait_us > 0 and rest.wait_us or math.min(rest.first_us * 2 ^ math.min(times - 1, 30), rest.longest_us)
+  until_ = same and math.max(until_, at + wait) or at + wait
+  redis.call('HSET', rests_key(), key, cmsgpack.pack({ rest.why, until_, wait, times }))
+end
 
 local function key_capacity(at, key, send_us)
   local id, per_minute, slots = unpack(key)
@@ -37,13 +71,23 @@ local function slot_wait(at, key, nth)
 end
 
 -- What all keys can take: free (creates at once), chosen (the key with the most free slots, nil where none can).
-local function read_pool(at, keys, send_us)
-  local pool, most = { free = 0 }, 0
-  for i, key in ipairs(keys) do
-    pool[i] = key_capacity(at, key, send_us)
-    pool.free = pool.free + pool[i].free
-    local slots = pool[i].slots - pool[i].taken
-    if pool[i].free > 0 and slots > most then pool.chosen, most = pool[i].id, slots end
+local function read_pool(at, keys, send_us, patient)
+  local pool, most, rests = { free = 0 }, 0, read_rests(at)
+  local function out(id) return rests[id] and rests[id].why ~= 'limited' end
+  local in_service = false
+  for _, key in ipairs(keys) do in_service = in_service or not out(key[1]) end
+  for _, key in ipairs(keys) do
+    local id = key[1]
+    if not (in_service and out(id)) then
+      local one = key_capacity(at, key, send_us)
+      local limited = rests[id] and not out(id) and (patient or #keys > 1)
+      one.rest = limited and rests[id].left or 0
+      if one.rest > 0 then one.free = 0 end
+      pool[#pool + 1] = one
+      pool.free = pool.free + one.free
+      local slots = one.slots - one.taken
+      if one.free > 0 and slots > most then pool.chosen, most = id, slots end
+    end
   end
   return pool
 end
@@ -53,17 +97,17 @@ end
 local function expected_wait(at, pool, ahead)
   local nth, least = math.floor(ahead / math.max(#pool, 1)) + 1, nil
   for _, key in ipairs(pool) do
-    local wait = math.max(rate_wait(at, key, nth), slot_wait(at, key, nth))
+    local wait = math.max(rate_wait(at, key, nth), slot_wait(at, key, nth), key.rest)
     least = math.min(least or wait, wait)
   end
   return least or 0
 end
 
--- How long until time alone makes room: rate comes back, or a slot frees itself.
+-- How long until time alone makes room: rate comes back, a rest ends, or a slot frees itself.
 local function ready_in(at, pool)
   local least
   for _, key in ipairs(pool) do
-    local wait = rate_wait(at, key, 1)
+    local wait = math.max(rate_wait(at, key, 1), key.rest)
     if key.taken >= key.slots then
       local first = redis.call('ZRANGEBYSCORE', upstream_slots_key(key.id), '(' .. int(at), '+inf', 'WITHSCORES',
         'LIMIT', key.taken - key.slots, 1)

@@ -1,7 +1,7 @@
 -- release: provably nothing ran. Gives back money, count, slots and the undrained part of the tenant's rates.
 --
 -- Request: id, sent (whether a byte may have left: then the upstream key's rate is not given back), reason,
---   idem_s, grave_s.
+--   idem_s, grave_s; rest: {why, wait_us, first_us, longest_us} where the upstream key is to rest: see pool.lua.
 -- Replies: {'done' | 'no_way' | 'buried', now, state}; a repeat answers 'no_way'. An id that was never reserved is
 --   'buried': a tombstone for grave_s seconds, so that a reserve that arrives late cannot become a phantom hold. So is
 --   one that waited in the queue: it leaves it.
@@ -39,6 +39,7 @@ for _, line in ipairs(lines(r.rates)) do
   end
 end
 if not req.sent then redis.call('ZREM', upstream_log_key(r.upstream), req.id) end
+if req.rest then rest_key(at, r.upstream, req.rest) end
 r.state, r.how, r.cost = state, 'released', 0
 finish_life(req.id, r, at, -1)
 redis.call('DEL', webhook_key(req.id))

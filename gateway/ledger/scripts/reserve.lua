@@ -129,7 +129,7 @@ if refused and (overflow or not req.replay) then
 end
 
 -- Whoever finds nobody waiting and a free slot takes it; the others are in the queue when their turn is decided.
-local queue, pool = req.queue, read_pool(at, req.upstream, req.send_us)
+local queue, pool = req.queue, read_pool(at, req.upstream, req.send_us, req.queue)
 local chosen, others, ticket, entered = pool.chosen, waiting(), nil, false
 if others > 0 and not req.dry then
   drop_lapsed(at)
