@@ -13,7 +13,7 @@ from gateway.cli import watch
 from gateway.delivery import courier
 from gateway.domain.errors import Code
 from gateway.domain.reservation import How
-from gateway.server import monitoring, policy_metrics
+from gateway.server import monitoring, policy_metrics, queue_metrics
 from gateway.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,8 @@ def names_of_the_gateway():
     registry = CollectorRegistry()
     Telemetry(registry)
     counted = {family.name + end for family in registry.collect() for end in SUFFIXES[family.type]}
-    return counted | set(METRIC.findall(inspect.getsource(monitoring) + inspect.getsource(policy_metrics)))
+    sources = "".join(map(inspect.getsource, (monitoring, policy_metrics, queue_metrics)))
+    return counted | set(METRIC.findall(sources))
 
 
 def test_every_metric_of_an_alert_exists():
