@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-pricing memory settling bench-queue slots
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-scale bench-pricing memory settling bench-queue slots
 
 help:                     ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -43,6 +43,9 @@ accuracy: .venv/.ready    ## how exactly budgets are kept, ours and LiteLLM's si
 
 bench: .venv/.ready       ## speed, ours and that of proxies that are installed, side by side (12 minutes): FLAGS="--rounds 1"
 	$(RUN)python -m benchmarks.speed --output benchmarks/speed.md $(FLAGS)
+
+bench-scale: .venv/.ready  ## what a create costs as tenants, limits, open predictions and models grow
+	$(RUN)python -m benchmarks.scale $(FLAGS)
 
 bench-pricing: .venv/.ready  ## time that pricing takes of a create
 	$(RUN)python -m benchmarks.pricing

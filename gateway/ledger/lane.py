@@ -7,6 +7,7 @@ redis-py takes its own connection from a pool, and ten times the processor time.
 import asyncio
 import time
 from collections import deque
+from itertools import takewhile
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -120,6 +121,7 @@ class _Link(asyncio.Protocol):
         self._written: list[bytes] = []
         self._waiting: deque[_Call] = deque()
         self._watch: asyncio.TimerHandle | None = None
+        self._heard = time.monotonic()
 
     def call(self, packed: bytes) -> "asyncio.Future[Any]":
         """Send with everything else of this turn of the loop."""
@@ -147,6 +149,7 @@ class _Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand over every reply that is whole."""
+        self._heard = time.monotonic()
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not _NOTHING:
@@ -173,15 +176,18 @@ class _Link(asyncio.Protocol):
             self._transport.write(written[0] if len(written) == 1 else b"".join(written))
 
     def _look(self) -> None:
-        """End the connection if the oldest call has waited for too long, else look again when it will have."""
-        self._watch = None
-        if not self._waiting:
-            return
-        left = self._waiting[0].by - time.monotonic()
-        if left > 0:
-            self._watch = self._loop.call_later(left, self._look)
-        else:
+        """Give up what has waited for too long, and the connection if nothing came over it meanwhile."""
+        self._watch, now = None, time.monotonic()
+        late = list(takewhile(lambda call: call.by <= now, self._waiting))
+        if late and self._heard <= now - COMMAND_SECONDS:
             self._end(StoreTimeout(f"no reply within {COMMAND_SECONDS} s"))
+            return
+        for call in late:  # whose replies still come, each in its turn
+            if not call.reply.done():
+                call.reply.set_exception(StoreTimeout(f"no reply within {COMMAND_SECONDS} s"))
+        if self._waiting:
+            due = next((call.by for call in self._waiting if call.by > now), now + COMMAND_SECONDS)
+            self._watch = self._loop.call_later(due - now, self._look)
 
     def _end(self, error: Exception) -> None:
         self.closed = True

@@ -61,6 +61,7 @@ class Ledger:
         self._attendance = Attendance(store, scripts, account)
         self.queue = Queue(store, scripts, account, self._attendance.worker)
         self._memory = Memory()
+        self._seeding: dict[str, asyncio.Lock] = {}
         self._seen_us = 0
         self._seen_at = 0.0
 
@@ -109,7 +110,7 @@ class Ledger:
             request = reserve_request(order, postings, snapshot, upstream, now_us, replay, worker)
             what, *rest = await self._run("reserve", request)
             if what == b"unseeded":
-                await self._seed(postings, snapshot)
+                await self._seed_once(postings, snapshot)
             elif what == b"closed" and not attended:  # perhaps the server is merely a new one
                 attended = True
                 await self._attend()
@@ -154,6 +155,16 @@ class Ledger:
         self.saw(presence.now_us)
         self.presence = presence
         return presence
+
+    async def _seed_once(self, postings: Postings, snapshot: Snapshot) -> None:
+        """Bring counters up, or wait until the one who does so has: a crowd would have the store do it for each."""
+        lock = self._seeding.setdefault(postings.id, asyncio.Lock())
+        first = not lock.locked()
+        async with lock:
+            if first:
+                await self._seed(postings, snapshot)
+        if not lock.locked():
+            self._seeding.pop(postings.id, None)
 
     async def _seed(self, postings: Postings, snapshot: Snapshot) -> None:
         """Bring counters up that are behind, step by step; the caller bounds how long."""

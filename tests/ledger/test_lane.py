@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from gateway.ledger.lane import Lane, lane_for
 
@@ -22,9 +23,11 @@ class Talk:
         self.pieces: list[bytes] = []
         self.visits = 0
         self.port = 0
+        self.say: Callable[[bytes], None] = lambda _: None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.visits += 1
+        self.say = writer.write
         while piece := await reader.read(2**20):
             self.pieces.append(piece)
             writer.write(self.answer(piece))
@@ -84,6 +87,38 @@ async def test_an_error_is_for_its_caller_alone(start: Start) -> None:
     )
     assert (first, third) == (b"a", b"c")
     assert isinstance(second, NoScriptError)
+    await lane.aclose()
+
+
+async def test_a_slow_store_costs_only_the_call_that_waits_too_long(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ledger.lane.COMMAND_SECONDS", 0.2)
+    talk = await start(lambda _: b"")
+    lane = Lane(f"redis://127.0.0.1:{talk.port}")
+    late = asyncio.create_task(lane.call("ECHO", "late"))
+    await asyncio.sleep(0.15)
+    soon = asyncio.create_task(lane.call("ECHO", "soon"))
+    await asyncio.sleep(0)
+    talk.say(b"$4\r\nla")  # it is at work
+    with pytest.raises(RedisTimeout):
+        await late
+    talk.say(b"te\r\n+soon\r\n")
+    assert await soon == b"soon"
+    assert talk.visits == 1
+    await lane.aclose()
+
+
+async def test_a_store_that_says_nothing_any_more_is_connected_to_anew(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ledger.lane.COMMAND_SECONDS", 0.1)
+    talk = await start(lambda _: b"")
+    lane = Lane(f"redis://127.0.0.1:{talk.port}")
+    for visits in (1, 2):
+        found = await asyncio.gather(*(lane.call("ECHO", "a") for _ in range(3)), return_exceptions=True)
+        assert all(isinstance(each, RedisTimeout) for each in found)
+        assert talk.visits == visits
     await lane.aclose()
 
 
