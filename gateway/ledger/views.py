@@ -179,6 +179,13 @@ class Views:
         """Read a rate's clock: the time at which its bucket is empty, 0 where it long is."""
         return int(await self._store.read("GET", key) or 0)
 
+    async def unnamed(self, from_us: int) -> list[tuple[str, int]]:
+        """Give (model, cost) of the runs that were settled by their usage after a time, at most a day ago, and whose
+        executions upstream did not name."""
+        found = await self._store.read("ZRANGEBYSCORE", f"{self.prefix}:unnamed", from_us, "+inf")
+        rows = [member.decode().split(" ", 2) for member in found]
+        return [(model, int(cost)) for _, cost, model in rows]
+
     async def own_file(self, file: str, tenant: str, keep_s: int) -> None:
         """Remember whose upload a file is, for `keep_s` seconds."""
         await self._store.read("SET", f"{self.prefix}:f:{file}", tenant, "EX", keep_s)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gateway.domain.reservation import How, Reservation, State
 from gateway.domain.window import MICROSECONDS
 from gateway.settlement.listing import Listing
-from gateway.upstream.answers import Execution, Phase
+from gateway.upstream.answers import Execution, Phase, Reading
 
 #: Both sides are read so much further than the period, since an execution begins a little after its admission.
 MARGIN_US = 900 * MICROSECONDS
@@ -71,7 +71,8 @@ def compare(history: Mapping[str, Sequence[Reservation]], bills: Mapping[str, Li
     known = {each.prediction for each in everyone if each.prediction}
     awaiting = [each for each in everyone if each.prediction is None and each.cost is None]
     rows: list[Row] = []
-    for account, bill in bills.items():
+    for account, whole in bills.items():
+        bill = whole._replace(executions=_joined(whole.executions))
         executions = {execution.id: execution for execution in bill.executions}
         for reservation in history[account]:
             late = _found_late(reservation, bill, known)
@@ -81,6 +82,24 @@ def compare(history: Mapping[str, Sequence[Reservation]], bills: Mapping[str, Li
         rows += _of_executions(account, bill, known, awaiting, period)
         known.update(executions)
     return sorted(rows, key=lambda row: (row.account, row.at_us))
+
+
+def _joined(executions: Sequence[Execution]) -> list[Execution]:
+    """Put the steps of each workflow's execution together into one, under its id, since it is charged as one."""
+    alone = [each for each in executions if not each.workflow]
+    steps: dict[str, list[Execution]] = {}
+    for each in executions:
+        if each.workflow:
+            steps.setdefault(each.workflow, []).append(each)
+    return alone + [_sum(workflow, parts) for workflow, parts in steps.items()]
+
+
+def _sum(workflow: str, steps: Sequence[Execution]) -> Execution:
+    costs = [step.reading.cost for step in steps]
+    cost = None if None in costs else sum(each or 0 for each in costs)
+    running = next((step.reading for step in steps if not step.reading.ended), None)
+    reading = (running or Reading(Phase.SUCCEEDED, "completed", None))._replace(cost=cost)
+    return Execution(workflow, "(workflow)", reading, min(step.created_us for step in steps))
 
 
 def _of_executions(
@@ -101,15 +120,18 @@ def _of_executions(
 
 
 def _found_late(reservation: Reservation, bill: Listing, known: set[str]) -> list[Execution]:
-    """Find the execution of what was charged after it had been released: the ledger has no id of it, so it is the
-    first that nobody has of its model, cost and time."""
-    if reservation.state is not State.RELEASED or not reservation.cost:
+    """Find the execution of what was charged after it had been released, or by its usage: the ledger has no id of it,
+    so it is the first that nobody has of its model, cost and time."""
+    late = reservation.state is State.RELEASED and bool(reservation.cost)
+    unnamed = reservation.how is How.METERED and reservation.prediction == reservation.id
+    if not late and not unnamed:
         return []
     alike = (
         execution
         for execution in bill.executions
         if execution.id not in known
-        and (execution.model, execution.reading.cost) == (reservation.model, reservation.cost)
+        and reservation.model in (execution.model, execution.requested)
+        and execution.reading.cost == reservation.cost
         and abs(execution.created_us - bill.ahead_us - reservation.admitted_us) < YOUNG_US
     )
     return list(islice(alike, 1))
@@ -123,7 +145,8 @@ def _of_reservation(
     if reservation.state is State.RELEASED and not reservation.cost:
         return
     if late:
-        yield _row(reservation, Result.MATCHED, reservation.cost, f"charged late; by its cost and time {late[0].id}")
+        how = "by its usage" if reservation.how is How.METERED else "late"
+        yield _row(reservation, Result.MATCHED, reservation.cost, f"charged {how}; by its cost and time {late[0].id}")
     elif execution is not None:
         yield _beside(reservation, execution)
     elif reservation.prediction is None and reservation.cost is None:

@@ -1,6 +1,7 @@
 """Unattributed: executions of which no reservation is left, charged to the account alone."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gateway.domain.digest import digest_input
@@ -57,10 +58,13 @@ class Unattributed:
             return "upstream's list of executions cannot be read to its end"
         begun = from_us + listing.ahead_us - SLACK_US, until_us + listing.ahead_us
         spans = await self._spans(listing.ahead_us)  # read before the owners: what is confirmed meanwhile has one
+        unnamed = Counter(await self._views.unnamed(from_us - SLACK_US))
         nobodys = [
             execution
             for execution in listing.executions
-            if begun[0] <= execution.created_us <= begun[1] and await self._views.owner(execution.id) is None
+            if begun[0] <= execution.created_us <= begun[1]
+            and await self._views.owner(execution.id) is None
+            and not _accounted(execution, unnamed)
         ]
         inputs = await self._lister.inputs(nobodys)
         open_ends = [each for each in nobodys if _contested(each, spans, inputs)]
@@ -115,6 +119,16 @@ class Unattributed:
             except Refused:
                 log.info("execution %s cannot be priced by its input", execution.id)
         return self._account.unpriced
+
+
+def _accounted(execution: Execution, unnamed: Counter[tuple[str, int]]) -> bool:
+    """Tell whether an execution is charged otherwise: a workflow's step in its total, a chat by its usage. The latter
+    has no name here, so it is the first of its model and cost, and taken out of `unnamed`.
+    """
+    name = (execution.requested, execution.reading.cost or 0)
+    known = bool(execution.requested) and unnamed[name] > 0
+    unnamed[name] -= known
+    return known or bool(execution.workflow)
 
 
 def _contested(execution: Execution, spans: Sequence[Doubt], inputs: Mapping[str, Mapping[str, object]]) -> bool:

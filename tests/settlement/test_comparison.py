@@ -45,6 +45,25 @@ def one(reservation: Reservation | None, execution: Execution | None, ahead_us: 
     return rows[0] if rows else None
 
 
+def test_a_chat_that_was_charged_by_its_usage_has_the_execution_of_its_name_cost_and_time() -> None:
+    chat = replace(SETTLED, model="openai/gpt", how=How.METERED, prediction="r1", id="r1")
+    there = billed(id="e1")._replace(model="eachlabs-llm-router", requested="openai/gpt")
+    row = one(chat, there)
+    assert row is not None
+    assert (row.result, row.note) == (Result.MATCHED, "charged by its usage; by its cost and time e1")
+    rows = compare({"a": [chat]}, {"a": Listing([there._replace(requested="openai/other")], 0)}, PERIOD)
+    assert {each.result for each in rows} == {Result.MISSING_HERE, Result.MISSING_THERE}
+
+
+def test_a_workflow_is_compared_with_the_sum_of_its_steps() -> None:
+    workflow = replace(SETTLED, model="workflow/wf", cost=30)
+    steps = [billed(10, id=f"step{number}")._replace(workflow="p1") for number in range(3)]
+    (row,) = compare({"a": [workflow]}, {"a": Listing(steps, 0)}, PERIOD)
+    assert (row.result, row.billed) == (Result.MATCHED, 30)
+    (row,) = compare({"a": [workflow]}, {"a": Listing(steps[:2], 0)}, PERIOD)
+    assert (row.result, row.billed) == (Result.DIFFERS, 20)
+
+
 @pytest.mark.parametrize(
     ("reservation", "execution", "result", "note"),
     [

@@ -1,5 +1,6 @@
 """After a failover: nothing is admitted until what it lost is told again, or found upstream and charged."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,29 @@ async def test_what_nobody_knows_any_more_is_charged_to_the_account_at_what_it_c
         assert (found.tenant, found.cost, found.how) == (UNATTRIBUTED, PRICE, How.UNATTRIBUTED)
     assert world.settlements(How.UNATTRIBUTED) == 2
     assert (await Auditor(world.bench.store, SCRIPTS, "up").verify()).faults == []
+
+
+async def test_a_chat_that_was_charged_by_its_usage_and_the_steps_of_a_workflow_are_not_charged_again(
+    start: Start,
+) -> None:
+    world = await start(seconds=0)
+    known = recovery(world)
+    await known.round()
+    chat = {"model": "openai/gpt-5.1", "messages": [{"role": "user", "content": "hello"}]}
+    for path, body in (("chat/completions", chat), ("chat/completions", chat), ("workflows/trigger/wf_video/v1", {})):
+        answer = await world.http.post(f"/v1/{path}", json=body, headers={"X-API-Key": "k1"})
+        assert answer.status_code in (200, 202)
+    first, second, _ = (await world.http.get("/sandbox/books")).json()["creates"]
+    costs = [int(Decimal(each["cost"]) * 10**8) for each in (first, second)]
+    known_chat = world.bench.order(PRICE, model="openai/gpt-5.1", price_version="1")
+    assert isinstance(await world.bench.ledger.reserve(known_chat, world.bench.postings(LIMIT), WIDE), Admitted)
+    await world.bench.ledger.confirm(known_chat.id, known_chat.id, 1)
+    await world.bench.ledger.settle(known_chat.id, costs[0], How.METERED, "success")
+    await fail_over(world.bench)
+    await world.advance(3)
+    await steps(world, known, 50)
+    charged, held = await spent(world.bench)
+    assert charged + held == sum(costs)  # and the other chat, which is nobody's, alone
 
 
 async def test_what_still_runs_is_held_at_what_a_create_of_its_input_would_hold(

@@ -30,6 +30,8 @@ local function upstream_slots_key(id) return prefix .. ':us:' .. id end
 local function upstream_log_key(id) return prefix .. ':ul:' .. id end
 local function look_key(prediction) return prefix .. ':look:' .. prediction end
 local function runs_key(model) return prefix .. ':runs:' .. model end -- how long it ran, the last first
+local function unnamed_key() return prefix .. ':unnamed' end -- ended runs whose executions upstream did not name
+local UNNAMED_US = 86400000000 -- for so long
 local function back_key(clock) return clock .. '|back' end -- what releases gave back to a rate's clock, in all
 
 local function lines(text)

@@ -1,6 +1,6 @@
 -- settle: the prediction ended and its cost is known, or assumed. Ends the reservation, once.
 --
--- Request: id, cost, how ('exact' or 'assumed'), status (upstream's word), tell (whether this end is one that a tenant
+-- Request: id, cost, how ('exact', 'metered' or 'assumed'), status (upstream's word), tell (whether this end is one that a tenant
 --   is told of), wait_us (how long the webhook waits for upstream's own body), seats, idem_s, run_ms (how long it ran
 --   by upstream's word, 0 where that is not told), runs (how many of them are kept of a model).
 -- Replies: {'done' | 'no_way' | 'unknown', now, state, cost, how}; a repeat answers 'no_way' with what the first
@@ -15,6 +15,11 @@ must_be_recorded()
 if req.run_ms > 0 and r.price ~= '' then -- of models that have a price, since a client may write any other name
   redis.call('LPUSH', runs_key(r.model), req.run_ms)
   redis.call('LTRIM', runs_key(r.model), 0, req.runs - 1)
+end
+if req.how == 'metered' and r.prediction == req.id then -- its execution has no other name here
+  local id, model = req.id, r.model
+  redis.call('ZREMRANGEBYSCORE', unnamed_key(), '-inf', at - UNNAMED_US)
+  redis.call('ZADD', unnamed_key(), at, id .. ' ' .. int(req.cost) .. ' ' .. model)
 end
 r.state, r.cost, r.status, r.finished = state, req.cost, req.status, r.finished or at
 r.how = req.cost > tonumber(r.hold) and 'overrun' or req.how
