@@ -26,8 +26,8 @@ check: .venv/.ready       ## format, lint, types, floors, dead code, policies
 	$(RUN)vulture
 	$(RUN)gateway check --policies policies
 
-simulate: .venv/.ready    ## the ledger and its actors under seeded faults: SEEDS=200 START=0
-	PYTHONPATH=tests $(RUN)python -m simulation --seeds $(or $(SEEDS),20) --start $(or $(START),0)
+simulate: .venv/.ready    ## the ledger and its actors under seeded faults: SEEDS=200 START=0 FAILOVERS=1
+	PYTHONPATH=tests $(RUN)python -m simulation --seeds $(or $(SEEDS),20) --start $(or $(START),0) $(if $(FAILOVERS),--failovers)
 
 simulate-mutants: .venv/.ready  ## break the ledger's scripts one by one, and see the simulation find each
 	PYTHONPATH=tests $(RUN)python -m simulation.mutants

@@ -6,8 +6,9 @@ import time
 import traceback
 from collections import Counter
 
+from simulation.failovers import FailoverWorld
 from simulation.server import running_server
-from simulation.simulator import simulate
+from simulation.simulator import World, simulate
 
 
 def main() -> int:
@@ -15,20 +16,23 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--failovers", action="store_true", help="let the store lose what it acknowledged last")
     options = parser.parse_args()
+    world, replay = (FailoverWorld, " FAILOVERS=1") if options.failovers else (World, "")
     begun, scripts, hours, failed = time.monotonic(), 0, 0.0, 0
     ends, hits, statuses = Counter[str](), Counter[str](), Counter[int]()
     with running_server() as redis:
         for seed in range(options.start, options.start + options.seeds):
             try:
-                result = simulate(seed, redis)
+                result = simulate(seed, redis, world=world)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 failed += 1
                 traceback.print_exc(limit=-3)
                 print(
-                    f"seed {seed} fails: {str(error)[:600]}\nreplay: make simulate SEEDS=1 START={seed}", flush=True
+                    f"seed {seed} fails: {str(error)[:600]}\nreplay: make simulate SEEDS=1 START={seed}{replay}",
+                    flush=True,
                 )
                 if not options.keep_going:
                     return 1

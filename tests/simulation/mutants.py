@@ -12,8 +12,10 @@ from redis import Redis
 
 from gateway.ledger.scripts import Script, _script
 from gateway.settlement.proof import Proof
+from gateway.settlement.unattributed import Unattributed
+from simulation.failovers import FailoverWorld
 from simulation.server import running_server
-from simulation.simulator import simulate
+from simulation.simulator import World, simulate
 from simulation.store import SCRIPTS
 from simulation.violation import Violation
 
@@ -29,6 +31,7 @@ class Mutant(NamedTuple):
     old: str
     new: str
     part: type | None = None
+    world: type[World] = World
 
 
 def _of(name: str, verbs: str, old: str, new: str = "") -> Mutant:
@@ -45,8 +48,8 @@ MUTANTS = (
     _of("a rate has no burst", "reserve", "interval * (amount - 1)", "0"),
     _of("an upstream key's rate is not kept", "reserve", "math.min(per_minute - recent, slots - taken)",
         "slots - taken"),
-    _of("an upstream key's slots are not kept", "reserve", "math.min(per_minute - recent, slots - taken)",
-        "per_minute - recent"),
+    _of("an upstream key's slots are not kept", "reserve",
+        "redis.call('ZCOUNT', upstream_slots_key(id), '(' .. int(at), '+inf')", "0"),
     _of("an upstream key that was refused does not rest", "release",
         "if req.rest then rest_key(at, r.upstream, req.rest) end\n"),
     _of("an upstream key rests no longer than the first time", "release", "times = before + 1", "times = 1"),
@@ -125,6 +128,12 @@ MUTANTS = (
         "math.max(store_time(), tonumber(redis.call('GET', prefix .. ':clock') or '0'))", "store_time()"),
     Mutant("a call that names a foreign execution is believed", (), "return record.reservation == reservation.id",
         "return True", Proof),
+    Mutant("a failover goes unnoticed", ("attend",), "elseif e.server ~= id and was_replica then",
+        "elseif false then", world=FailoverWorld),
+    Mutant("a closed account admits", ("reserve",), "open[2] or open[1] ~= server_id()", "open[1] ~= server_id()",
+        world=FailoverWorld),
+    Mutant("what nobody knows after a failover is not charged", (), "if await self._ledger.readmit(lost):",
+        "if False:", Unattributed, FailoverWorld),
 )  # fmt: skip
 
 
@@ -163,7 +172,7 @@ def caught_by(mutant: Mutant, redis: "Redis[bytes]", seeds: Iterable[int] = SEED
     for seed in seeds:
         try:
             with assembled(mutant):
-                simulate(seed, redis, scripts, busy_s=250)
+                simulate(seed, redis, scripts, busy_s=250, world=mutant.world)
         except Violation as violation:
             return seed, str(violation).partition(" ")[0]
     return None

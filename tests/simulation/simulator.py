@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from unittest.mock import patch
 from redis import Redis
 
 from gateway.domain.errors import Refused
+from gateway.domain.reservation import UNATTRIBUTED
 from gateway.ledger.audit import Auditor
 from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store
@@ -144,8 +145,16 @@ class World:
     async def _busy(self, seconds: float) -> None:
         for _ in range(self.chaos.random.choice((1, 2, 3))):
             self.start_worker()
-        actors = [self.clients.client(self.chaos.random.choice((0.5, 2, 8))) for _ in range(6)]
-        actors += [
+        busy = [asyncio.ensure_future(each) for each in self.actors()]
+        await self._watch(busy, seconds)
+        for task in busy:
+            task.cancel()
+        await asyncio.wait(busy)
+
+    def actors(self) -> list[Any]:
+        """Give what goes on while the run is busy."""
+        clients = [self.clients.client(self.chaos.random.choice((0.5, 2, 8))) for _ in range(6)]
+        faults = [
             self._reloads(),
             self._deaths(),
             self._outages(),
@@ -153,12 +162,7 @@ class World:
             self._noise(),
             self._forgers(),
         ]
-        actors.append(trims.keep(self._client(), self._scripts, self.server.witness.ref, self.chaos))
-        busy = [asyncio.ensure_future(each) for each in actors]
-        await self._watch(busy, seconds)
-        for task in busy:
-            task.cancel()
-        await asyncio.wait(busy)
+        return [*clients, *faults, trims.keep(self._client(), self._scripts, self.server.witness.ref, self.chaos)]
 
     async def _night(self) -> None:
         """No worker runs, upstream goes on: past horizons, windows and, in the longest, all that is kept."""
@@ -188,9 +192,12 @@ class World:
             await self._watch([], 5)
         await self._watch([], 110)  # a cost that upstream states late is stated by now
         check_quiet(self.server.witness.ref)
-        for prediction, reservation in self.server.witness.ref.owners.items():
+        await self._look_once_more()
+
+    async def _look_once_more(self) -> None:
+        for prediction, reservation in list(self.server.witness.ref.owners.items()):
             held = self.server.witness.ref.find(reservation)
-            if held is None:
+            if held is None or held.tenant == UNATTRIBUTED:
                 continue
             tenant = held.tenant
             reply = await self.clients.request(tenant, "web", "GET", f"/v1/prediction/{prediction}")
@@ -270,22 +277,24 @@ class World:
 
 
 def simulate(
-    seed: int, redis: "Redis[bytes]", scripts: Mapping[str, Script] = SCRIPTS, busy_s: float = 400
+    seed: int,
+    redis: "Redis[bytes]",
+    scripts: Mapping[str, Script] = SCRIPTS,
+    busy_s: float = 400,
+    world: type[World] = World,
 ) -> Result:
     """Run a seed; raises Violation."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
         with _prepared(loop, scripts) as faults:
-            return runner.run(_run(seed, redis, scripts, busy_s, faults))
+            return runner.run(_run(lambda: world(seed, redis, scripts, busy_s), faults))
 
 
-async def _run(
-    seed: int, redis: "Redis[bytes]", scripts: Mapping[str, Script], busy_s: float, faults: _Faults
-) -> Result:
+async def _run(make_world: Callable[[], World], faults: _Faults) -> Result:
     loop = asyncio.get_running_loop()
     loop.set_task_factory(make_task)
-    world = World(seed, redis, scripts, busy_s)
+    world = make_world()
 
     def unforeseen(_loop: object, context: dict[str, Any]) -> None:
         error = context.get("exception") or Violation(str(context))
@@ -303,7 +312,7 @@ async def _run(
         ends[held.how] = ends.get(held.how, 0) + 1
     server, statuses = world.server, world.clients.statuses
     return Result(
-        seed,
+        world.seed,
         loop.time(),
         server.scripts_run,
         len(ref.all),

@@ -53,6 +53,11 @@ class SimServer:
         redis.flushall()
         redis.script_flush()  # a run begins as on a new server, whichever came before
 
+    def journal(self) -> list[Line]:
+        """Read the whole journal."""
+        labels = read_labels(self.redis.hgetall(f"{PREFIX}:labels:n"))
+        return [_line(*each, labels) for each in self.redis.xrange(f"{PREFIX}:journal")]
+
     def close(self) -> None:
         """Give the connection back."""
         self.redis.connection_pool.release(self._connection)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from simulation.failovers import FailoverWorld
 from simulation.mutants import MUTANTS, Mutant, assembled, caught_by, planted
 from simulation.server import running_server
 from simulation.simulator import simulate
@@ -22,6 +23,14 @@ def redis() -> Iterator["Redis[bytes]"]:
 def test_every_invariant_holds_under_seeded_faults(redis: "Redis[bytes]", seed: int) -> None:
     result = simulate(seed, redis, busy_s=250)
     assert result.admitted > 10  # a run in which nothing happens proves nothing
+
+
+def test_a_store_that_loses_what_it_acknowledged_admits_nothing_until_all_is_found_out(
+    redis: "Redis[bytes]",
+) -> None:
+    result = simulate(6, redis, busy_s=250, world=FailoverWorld)
+    assert result.hits["failover"] > 1
+    assert result.admitted > 10
 
 
 def test_a_seed_replays_step_by_step(redis: "Redis[bytes]") -> None:
@@ -49,6 +58,7 @@ def test_every_planted_bug_still_has_its_place(mutant: Mutant) -> None:
         "the due time stays",
         "a correction is made twice",
         "a call that names a foreign execution is believed",
+        "a failover goes unnoticed",
     ),
 )
 def test_a_planted_bug_is_caught(redis: "Redis[bytes]", name: str) -> None:

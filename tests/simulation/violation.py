@@ -16,6 +16,7 @@ NAMES = MappingProxyType(
         "upstream": "8: never more than N creates in 60 s nor C in flight, as upstream sees it",
         "repeat": "9: refusals and repeats change nothing; an Idempotency-Key runs once",
         "told": "12: a tenant is told of its own ends, of each at least once, and under one id",
+        "failover": "13: after a loss nothing is admitted before the ledger has what was acknowledged and ran",
         "quiet": "11: every live reservation ends, and nothing is left of it",
         "fault": "no request or round ends in an unforeseen error",
     }
