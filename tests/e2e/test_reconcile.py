@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from e2e.clients import INPUT, Tenant, Upstream
+from e2e.clients import INPUT, Tenant, Upstream, until
 from e2e.policies import KLEIN, Policies, budget
 from e2e.programs import Gateway, environ
 
@@ -57,6 +57,11 @@ async def test_an_execution_that_the_ledger_lacks_is_found_and_is_a_difference(
     body = {"model": KLEIN, "input": INPUT}
     answer = await upstream.http.post(f"{upstream.sandbox.url}/v1/prediction", json=body, headers=headers)
     stranger = answer.json()["predictionID"]
+
+    async def ended() -> bool:  # what ends next is faulty
+        return (await upstream.prediction(stranger))["status"] == "success"
+
+    await until(ended)
     await upstream.faults(costs=["absent"])
     unknown = await tenant("acme").created()
 
