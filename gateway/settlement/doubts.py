@@ -5,6 +5,7 @@ would charge one key for another's prediction, and hand its answer to the wrong 
 could be meant, none is.
 """
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
@@ -116,6 +117,17 @@ def _able(doubts: Sequence[Doubt], execution: Execution, digests: Mapping[str, s
     able = [doubt for doubt in doubts if could_be(doubt, execution)]
     digest = digests.get(execution.id)
     return [doubt for doubt in able if doubt.reservation.input_digest == digest] or able
+
+
+def accounted(execution: Execution, unnamed: Counter[tuple[str, int]]) -> bool:
+    """Tell whether an execution is charged otherwise: a workflow's step in its total, a chat by its usage.
+
+    The latter has no name here, so it is the first of its model and cost, and taken out of `unnamed`.
+    """
+    name = (execution.requested, execution.reading.cost or 0)
+    known = bool(execution.requested) and unnamed[name] > 0
+    unnamed[name] -= known
+    return known or bool(execution.workflow)
 
 
 def could_be(doubt: Doubt, execution: Execution) -> bool:

@@ -1,6 +1,7 @@
 """The inquest: looks through what upstream tells of its executions for creates whose answer never came."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gateway.domain.reservation import Reservation
@@ -9,7 +10,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.views import Views
 from gateway.pricing import WORKFLOW_PREFIX
-from gateway.settlement.doubts import Doubt, Findings, chains, could_be, interchangeable, resolve
+from gateway.settlement.doubts import Doubt, Findings, accounted, chains, could_be, interchangeable, resolve
 from gateway.settlement.history import History
 from gateway.settlement.listing import SLACK_US, Lister, Listing
 from gateway.settlement.settlement import Settlement
@@ -135,10 +136,13 @@ class Inquest:
         in_flight_us = await self._views.oldest_held_us() + listing.ahead_us - SLACK_US
         rivals = {each.id: each for each in (*doubts, *await self._views.doubts(0, FOREVER_US))}
         spans = [self._span(each, listing.ahead_us) for each in rivals.values()]
+        unnamed = Counter(await self._views.unnamed(min(each.sent_us for each in rivals.values()) - SLACK_US))
         unclaimed = [
             execution
             for execution in listing.executions
-            if any(could_be(span, execution) for span in spans) and await self._views.owner(execution.id) is None
+            if any(could_be(span, execution) for span in spans)
+            and await self._views.owner(execution.id) is None
+            and not accounted(execution, unnamed)
         ]
         free = [execution for execution in unclaimed if execution.created_us < in_flight_us]
         withheld = [execution for execution in unclaimed if execution.created_us >= in_flight_us]

@@ -16,7 +16,7 @@ from gateway.ledger.postings import Postings
 from gateway.ledger.requests import SEND_SECONDS
 from gateway.ledger.views import Views
 from gateway.pricing import Model, quote
-from gateway.settlement.doubts import Doubt, could_be
+from gateway.settlement.doubts import Doubt, accounted, could_be
 from gateway.settlement.listing import SLACK_US, Lister
 from gateway.upstream.answers import Execution, Phase
 from gateway.upstream.eachlabs import Eachlabs
@@ -64,7 +64,7 @@ class Unattributed:
             for execution in listing.executions
             if begun[0] <= execution.created_us <= begun[1]
             and await self._views.owner(execution.id) is None
-            and not _accounted(execution, unnamed)
+            and not accounted(execution, unnamed)
         ]
         inputs = await self._lister.inputs(nobodys)
         open_ends = [each for each in nobodys if _contested(each, spans, inputs)]
@@ -119,16 +119,6 @@ class Unattributed:
             except Refused:
                 log.info("execution %s cannot be priced by its input", execution.id)
         return self._account.unpriced
-
-
-def _accounted(execution: Execution, unnamed: Counter[tuple[str, int]]) -> bool:
-    """Tell whether an execution is charged otherwise: a workflow's step in its total, a chat by its usage. The latter
-    has no name here, so it is the first of its model and cost, and taken out of `unnamed`.
-    """
-    name = (execution.requested, execution.reading.cost or 0)
-    known = bool(execution.requested) and unnamed[name] > 0
-    unnamed[name] -= known
-    return known or bool(execution.workflow)
 
 
 def _contested(execution: Execution, spans: Sequence[Doubt], inputs: Mapping[str, Mapping[str, object]]) -> bool:
