@@ -29,7 +29,7 @@ def test_a_store_that_loses_what_it_acknowledged_admits_nothing_until_all_is_fou
     redis: "Redis[bytes]",
 ) -> None:
     result = simulate(6, redis, busy_s=250, world=FailoverWorld)
-    assert result.hits["failover"] > 1
+    assert result.hits["failover"]
     assert result.admitted > 10
 
 
