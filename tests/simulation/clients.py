@@ -123,8 +123,13 @@ class Clients:
         }  # fmt: skip
         self.scopes[id_] = scope
 
+        gone, bodies = asyncio.Event(), [body]
+
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if bodies:
+                return {"type": "http.request", "body": bodies.pop(), "more_body": False}
+            await gone.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
             reply.status = message.get("status", reply.status)
@@ -133,6 +138,7 @@ class Clients:
         task = worker.serve(scope, receive, send)
         patience = self.chaos.random.uniform(0, 2) if self.chaos.hit("hang up", 0.1) else None
         await asyncio.wait((task,), timeout=patience)
+        gone.set()
         if not task.done():
             task.cancel()
             await asyncio.wait((task,))

@@ -22,7 +22,7 @@ Fact = Mapping[str, Any]
 UNWRITTEN = frozenset(
     (
         *("seed", "claim", "postpone", "absent", "alerts", "watch", "attend", "look", "seen", "refused"),
-        *("sweep", "roll", "acknowledge", "trim", "turn"),
+        *("call", "waiting", "sweep", "roll", "acknowledge", "trim", "turn"),
     )
 )
 OUTBOX = frozenset(("notice", "post", "posted"))  # write what tenants are told: see simulation.webhooks
@@ -45,7 +45,8 @@ class Witness:
         decide = getattr(self, f"_{verb}", None)
         fact = decide(req, blobs, what, list(reply[2:]), at) if decide else None
         self._journal(verb, fact, wrote, at)
-        if fact is None and what != "buried" and verb not in UNWRITTEN | OUTBOX:
+        touched, self.ref.line.touched = self.ref.line.touched, False
+        if fact is None and what != "buried" and not touched and verb not in UNWRITTEN | OUTBOX:
             check("repeat", not wrote.writes, verb, "answered", what, "and wrote", wrote.writes, "times")
 
     def _journal(self, verb: str, fact: Fact | None, wrote: "Wrote", at: int) -> None:
@@ -66,19 +67,77 @@ class Witness:
         if late or known:
             check("life", late or [what, *rest[:1]] == ["known", known.encode()], req["id"], "is", known, "got", what)
             return None
-        if self._idempotent(req, what, rest):
+        if self._idempotent(req, what, rest, at):
             return None
         whole = all(c["start"] <= req["start"] < req["stop"] <= c["stop"] for c in req["counters"])
         over = not req["start"] <= at < req["stop"]
         check("limit", whole and (what == "window") == over, "windows of", req, "at", at, "answered", what)
         if what in ("window", "unseeded"):
             return None
-        refused = self._checks(req, rest[0] if what == "refused" else rest[1], what, at)
-        check("limit", (what == "refused") == refused, req["id"], "answered", what, rest, "for", req)
-        return None if refused else self._choose(req, what, rest, at)
+        if what != "queued":  # which tells nothing of the limits: they decide when its turn comes
+            refused = self._checks(req, rest[0] if what == "refused" else rest[1], what, at)
+            check("limit", (what == "refused") == refused, req["id"], "answered", what, rest, "for", req)
+        if what == "refused":
+            ref.line.leave(req["id"])
+            return None
+        able, right = self._decided(req, rest, at)
+        check("queue", what == right, req["id"], "got", what, "and not", right, "with", able, "and", ref.line)
+        if what != "admitted":
+            return None
+        ref.line.leave(req["id"], admitted=True)
+        return self._choose(req, able, rest, at)
 
-    def _idempotent(self, req: Mapping[str, Any], what: str, rest: list[Any]) -> bool:
+    def _decided(self, req: Mapping[str, Any], rest: list[Any], at: int) -> tuple[dict[str, int], str]:
+        """Give the upstream keys that can take a create, and what it is to be answered."""
+        line, queue = self.ref.line, req["queue"] or {}
+        able, free = self.ref.room(req, at)
+        if line.tickets and not req["dry"]:
+            line.drop(at)
+        others, known = len(line.tickets), req["id"] in line.tickets
+        if free and not others:
+            return able, "admitted"
+        may = known or (queue.get("stay") and len(line.lane(req["tenant"])) < queue["most"])
+        if not (queue and may) or req["dry"]:
+            return able, "admitted" if free > others else "busy"
+        number = line.enter(req, at)
+        if req["id"] in line.turns(free):
+            return able, "admitted"
+        if not queue["stay"]:
+            line.leave(req["id"])
+            return able, "busy"
+        check("queue", rest[0] == number, req["id"], "has the number", rest, "and not", number)
+        return able, "queued"
+
+    def _call(self, req: Mapping[str, Any], _: object, __: object, rest: list[Any], at: int) -> None:
+        """Check who is called."""
+        line = self.ref.line
+        if not line.tickets:
+            return
+        line.drop(at)
+        if req["worker"] in line.leases:
+            line.leases[req["worker"]] = at + req["lease_us"]
+        turns = line.turns(self.ref.room(req, at)[1])
+        check("queue", [each.decode() for each in rest[1]] == turns, "called are", rest, "and not", turns)
+
+    def _waits(self, req: Mapping[str, Any], what: str, rest: list[Any], at: int) -> bool:
+        """Check what is answered to a key whose first create waits for an upstream slot; returns whether one does."""
+        line = self.ref.line
+        key = req["idem"][0] if req["idem"] else ""
+        first = line.first(key)
+        if first is not None and first != req["id"] and not req["dry"]:
+            line.drop(at)
+            first = line.first(key)
+        if first is None or first == req["id"]:
+            return False
+        right = "pending" if line.tickets[first].idem == tuple(req["idem"]) else "mismatch"
+        named = what != "pending" or rest[0].decode() == first
+        check("repeat", what == right and named, first, "waits, and its repeat got", what, rest)
+        return True
+
+    def _idempotent(self, req: Mapping[str, Any], what: str, rest: list[Any], at: int) -> bool:
         """Check what is answered to a key that was seen before; returns whether it was."""
+        if self._waits(req, what, rest, at):
+            return True
         first = self.ref.idems.get(req["idem"][0]) if req["idem"] else None
         words = ("mismatch", "answered", "pending", "doubted")
         if first is None or not self.ref.keeps(first):
@@ -160,18 +219,11 @@ class Witness:
             if left > 0:
                 rate.empty, rate.back = rate.empty - left, rate.back + left
 
-    def _choose(self, req: Mapping[str, Any], what: str, rest: list[Any], at: int) -> Fact | None:
+    def _choose(self, req: Mapping[str, Any], able: Mapping[str, int], rest: list[Any], at: int) -> Fact | None:
         """Check the choice of an upstream key, and begin the reservation."""
-        keys = {k: self.ref.ready(k, rate, slots, req["send_us"], at) for k, rate, slots in req["upstream"]}
-        fit = self.ref.rests.able(list(keys), at, patient=bool(req["queue"]))
-        able = {key: free for key, (free, wait) in keys.items() if not wait and free > 0 and key in fit}
-        if what == "busy":
-            check("upstream", not able, "it is said to be busy, but there is", keys)
-            return None
-        check("limit", what == "admitted", req["id"], "got", what)
         upstream = rest[0].decode()
         best = upstream in able and able[upstream] == max(able.values())
-        check("upstream", best, upstream, "is chosen of", keys)
+        check("upstream", best, upstream, "is chosen of", able)
         if req["dry"]:
             return None
         idem = req["idem"]
@@ -287,6 +339,7 @@ class Witness:
 
     def _release(self, req: Mapping[str, Any], _: object, what: str, __: object, at: int) -> Fact | None:
         if self.ref.find(req["id"]) is None:
+            self.ref.line.leave(req["id"])
             buried = self.ref.graves.get(req["id"], 0) > at
             check("life", what == ("no_way" if buried else "buried"), "release of unknown", req["id"], "got", what)
             if not buried:

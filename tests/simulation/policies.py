@@ -48,7 +48,8 @@ class Policies:
 
     def _lines(self) -> Iterable[str]:
         chance = self.chaos.random
-        yield from _table("account", id="up", base_url="http://up.test", in_doubt_hours=IN_DOUBT_HOURS)
+        queue = {"queue_seconds": chance.choice((0, 3, 20))}
+        yield from _table("account", id="up", base_url="http://up.test", in_doubt_hours=IN_DOUBT_HOURS, **queue)
         for key, (per_minute, concurrent) in self.bounds.items():
             narrow = chance.random() < 0.2
             bounds = {"creates_per_minute": per_minute // (1 + narrow), "concurrent": concurrent // (1 + narrow)}
@@ -61,6 +62,7 @@ class Policies:
             yield from ("[model.price]", 'kind = "fixed"', f'usd = "{usd / 10**8:.8f}"')
         for tenant, parent in TENANTS.items():
             above = {"parent": chance.choice(("house", "solo"))} if parent else {"account": "up"}
+            above |= {"weight": chance.choice((1, 1, 2, 5))}
             yield from _table("tenant", id=tenant, timezone=chance.choice(_ZONES), **above)
             yield from self._limits("tenant.limit", 2)
             for key in ("web", "app"):

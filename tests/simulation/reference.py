@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from simulation.line import Line
 from simulation.pool import Rests
 
 #: A reservation's life, written down a second time on purpose.
@@ -137,6 +138,7 @@ class Reference:
     #: Every grant that any policy ever had, by its reason: what it raises by, and its instants.
     grants: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     rests: Rests = field(default_factory=Rests)
+    line: Line = field(default_factory=Line)
     clock: int = 0
     now: int = 0
     seen: int = 0
@@ -193,8 +195,16 @@ class Reference:
         if req["rest"]:
             self.rests.refused(key, req["rest"], at)
 
-    def ready(self, key: str, per_minute: int, slots: int, send_us: int, at: int) -> tuple[int, int]:
-        """Give (free slots, wait) of an upstream key."""
-        log = [each.admitted for each in self.by_key[key] if not each.unsent]
-        wait = max(log[-per_minute] + 60_000_000 + send_us - at, 0) if len(log) >= per_minute else 0
-        return slots - sum(each.in_slot(at) for each in self.by_key[key]), wait
+    def room(self, req: Mapping[str, Any], at: int) -> tuple[dict[str, int], int]:
+        """Give the free slots of the upstream keys that can take a create, and how many creates all can take."""
+        keys, free = {key: (per_minute, slots) for key, per_minute, slots in req["upstream"]}, 0
+        able = dict[str, int]()
+        for key in self.rests.able(list(keys), at, patient=bool(req.get("queue", True))):
+            per_minute, slots = keys[key]
+            span = 60_000_000 + req["send_us"]
+            recent = sum(each.admitted > at - span for each in self.by_key[key] if not each.unsent)
+            slots_free = slots - sum(each.in_slot(at) for each in self.by_key[key])
+            if min(per_minute - recent, slots_free) > 0:
+                able[key] = slots_free
+                free += min(per_minute - recent, slots_free)
+        return able, free

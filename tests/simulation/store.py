@@ -5,7 +5,7 @@ A call travels apart from its caller: one that was given up still arrives, late,
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,19 @@ def _line(id_: bytes, fields: dict[bytes, bytes], labels: dict[int, dict[str, st
     return Line(entry["seq"], entry["event"], entry["at"], entry)
 
 
+class Deaf:
+    """A listener whose connection never comes to be."""
+
+    async def subscribe(self, channel: str) -> None:
+        raise StoreConnectionError(f"no connection for {channel}")
+
+    def listen(self) -> AsyncIterator[dict[str, Any]]:
+        raise AssertionError("nobody is subscribed")
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
 class SimClient:
     """What a worker's Store has for a Redis client; dead with its worker."""
 
@@ -132,6 +145,10 @@ class SimClient:
         else:
             loop.call_later(there, self._arrive, command, reply)
         return reply
+
+    def pubsub(self) -> "Deaf":
+        """Make a listener: every call to a create that waits is lost, so that it must do without."""
+        return Deaf()
 
     async def aclose(self) -> None:
         """Close nothing."""

@@ -14,6 +14,7 @@ NAMES = MappingProxyType(
         "sent": "6: a create is sent once, after its durable hold, by the key that was reserved",
         "bill": "7: after quiet, charged = upstream's bill, assumptions apart",
         "upstream": "8: never more than N creates in 60 s nor C in flight, as upstream sees it",
+        "queue": "an upstream slot goes to whose turn it is, and none is free while its turn waits",
         "repeat": "9: refusals and repeats change nothing; an Idempotency-Key runs once",
         "told": "12: a tenant is told of its own ends, of each at least once, and under one id",
         "failover": "13: after a loss nothing is admitted before the ledger has what was acknowledged and ran",
