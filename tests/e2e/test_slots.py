@@ -1,4 +1,4 @@
-"""Two hosts of two workers each on one store: what upstream sees, by its own record. `make slots` is its long form."""
+"""Two hosts of two workers on one store: what upstream sees, by its own record. `make slots` is the long form."""
 
 from benchmarks.hosts import Scarce
 from benchmarks.slots import measure
