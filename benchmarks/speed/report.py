@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from benchmarks.programs import ROOT
+from benchmarks.speed.goals import goals
 from benchmarks.speed.peers.peer import CACHED, CREATE, FORWARDED
 from benchmarks.speed.rounds import STEADY_PER_SECOND, Measured, Started
 
@@ -23,7 +24,7 @@ def report(versions: Mapping[str, str], found: Sequence[Measured | Started], wor
     """Write it as Markdown."""
     measured = [each for each in found if isinstance(each, Measured)]
     started = [each for each in found if isinstance(each, Started)]
-    return "\n\n".join((_heading(versions, words), _table(measured), _starts(started)))
+    return "\n\n".join((_heading(versions, words), _table(measured), goals(measured, started), _starts(started)))
 
 
 def _heading(versions: Mapping[str, str], words: Sequence[str]) -> str:
