@@ -27,6 +27,8 @@ ON_CLUSTERS = {
         "idempotency",
         "late_and_lost",
         "outbox",
+        "pool",
+        "queue",
         "reserve",
         "seed",
         "transitions",

@@ -1,5 +1,6 @@
 """The queue for upstream slots: whose turn it is, and that nobody overtakes, is lost or is waited for in vain."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 
@@ -279,3 +280,22 @@ async def test_tickets_that_nobody_keeps_block_no_account_whose_queue_is_gone(be
     await line.free(running)
     await bench.advance(TICKET_SECONDS)
     assert isinstance(await bench.reserve(line.postings, upstream=ONE), Admitted)
+
+
+async def test_who_is_called_when_a_slot_is_freed_hears_it_from_the_store(bench: Bench, line: Line) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    listening = asyncio.ensure_future(bench.store.listen(f"{bench.ledger.prefix}:q", heard.put_nowait))
+    try:
+        while heard.empty():
+            # A subscription on a Cluster may be at another node, which has to have heard of it first.
+            await bench.redis.publish(f"{bench.ledger.prefix}:q", "is anybody there?")
+            await asyncio.sleep(0.02)
+        running = await busy(line)
+        first, _ = await line.queue("a", 2)
+        await line.free(running)
+        async with asyncio.timeout(10):
+            while await heard.get() != first.encode():
+                pass
+    finally:
+        listening.cancel()
+        await asyncio.wait((listening,))
