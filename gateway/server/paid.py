@@ -146,6 +146,7 @@ class _Call:
         if passage.begun:  # cut in the middle: what it cost is found out, from its execution where that was named
             assert isinstance(result, OutcomeUnknown | NotSent)  # noqa: S101 (only a 2xx is passed on)
             self._exchange.note(upstream=f"cut: {result}")
+            self._admitted()
             await upshot.cut(passage.execution, str(result))
             return False
         return await self._fail(result, upshot, ticket)
@@ -219,7 +220,7 @@ class _Call:
         else:
             self._exchange.note(upstream=f"answered {answer.status}")
             cost = await upshot.settle(passage, answer)
-        self._parts.telemetry.admissions.labels(self._principal.tenant.id, "admitted").inc()
+        self._admitted()
         if passage.begun:
             await passage.end()
         else:
@@ -244,6 +245,9 @@ class _Call:
         again = _NOT_AGAIN if outcome.kind is Kind.UNKNOWN else {}
         outcome.refusal.headers = ticket_headers(ticket) | outcome.refusal.headers | again
         raise outcome.refusal
+
+    def _admitted(self) -> None:
+        self._parts.telemetry.admissions.labels(self._principal.tenant.id, "admitted").inc()
 
     def _repeat_headers(self, first: Answered) -> Headers:
         headers = repeat_headers(first)
