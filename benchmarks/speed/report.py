@@ -34,7 +34,8 @@ def _heading(versions: Mapping[str, str], words: Sequence[str]) -> str:
     lines = [
         f"Commit {commit}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `{command}`.",
         f"{os.cpu_count()} × {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}."
-        " One core is the proxy's alone; load, stub upstream and store share another.",
+        " One core is the proxy's alone; load, stub upstream and store share another."
+        f" Load average at the end: {os.getloadavg()[0]:.1f} (this benchmark alone makes about 2).",
         "",
         *(f"- **{name}** {version}" for name, version in versions.items()),
     ]

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
+import uvloop
 
 from gateway.upstream.client import Outgoing, Upstream
 from gateway.upstream.direct.exchange import DirectUpstream
@@ -119,3 +120,8 @@ async def upstream(request: pytest.FixtureRequest) -> AsyncIterator[Upstream]:
     client: Upstream = request.param()
     yield client
     await client.aclose()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run these tests on the loop that workers have: its transports differ in what a closed connection looks like."""
+    return {"uvloop": uvloop.new_event_loop}
