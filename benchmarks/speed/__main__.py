@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -75,6 +76,9 @@ def main() -> None:
 
 
 async def _measure(flags: argparse.Namespace) -> None:
+    this = asyncio.current_task()
+    assert this is not None  # noqa: S101 (a coroutine runs in one)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # which leaves no program behind
     if wrk_version() is None:
         sys.exit("the load comes from wrk, which is not installed: apt-get install wrk, or brew install wrk")
     text = "nothing was measured"
