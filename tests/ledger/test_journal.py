@@ -125,7 +125,7 @@ class World:
             case Event.FINISH:
                 await ledger.finish(id_, "success", 2)
             case Event.SETTLE:
-                await ledger.settle(id_, cost, How.EXACT, "success")
+                await ledger.settle(id_, cost, How.ASSUMED, "success")
             case Event.RELEASE:
                 await ledger.release(id_, sent=self.chance.random() < 0.5, reason="refused")
 

@@ -9,7 +9,10 @@ local at = now()
 local r = load(req.id)
 if not r then return { 'unknown', at, '', 0, '' } end
 local state = NEXT[r.state .. ':settle']
-if not state then return { 'no_way', at, r.state, tonumber(r.cost or '0'), r.how or '' } end
+-- A cost that upstream states is that of a prediction. Where a failover lost whose it is, that is recorded first: else
+-- the prediction would look like nobody's, and be charged once more.
+local nobodys = not r.prediction and req.how ~= 'assumed'
+if not state or nobodys then return { 'no_way', at, r.state, tonumber(r.cost or '0'), r.how or '' } end
 
 must_be_recorded()
 if req.run_ms > 0 and r.price ~= '' then -- of models that have a price, since a client may write any other name
