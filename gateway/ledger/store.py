@@ -10,7 +10,7 @@ from redis.asyncio import RedisCluster
 from redis.exceptions import BusyLoadingError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from gateway.ledger.clients import CALL_SECONDS, Client, client_for
-from gateway.ledger.lane import Lane, lane_for
+from gateway.ledger.pipeline import Pipeline, pipeline_for
 from gateway.ledger.scripts import Script
 
 #: Calls in flight at a time; the others wait for their turn.
@@ -47,12 +47,12 @@ class LedgerUnavailable(Exception):
 class Store:
     """Runs scripts and reads on one Redis, Valkey, Sentinel group or Cluster; every wait is bounded.
 
-    Scripts go by the `lane`, where there is one.
+    Scripts go by the `pipeline`, where there is one.
     """
 
-    def __init__(self, client: Client, lane: Lane | None = None) -> None:
+    def __init__(self, client: Client, pipeline: Pipeline | None = None) -> None:
         self._client = client
-        self._lane = lane
+        self._pipeline = pipeline
         self._free = asyncio.Semaphore(CONNECTIONS)
 
     async def run(self, script: Script, prefix: str, request: object, *blobs: bytes) -> list[Any]:
@@ -110,7 +110,7 @@ class Store:
             await listener.aclose()
 
     def _script(self, *command: str | int | bytes) -> Awaitable[Any]:
-        return self._call(*command) if self._lane is None else self._lane.call(*command)
+        return self._call(*command) if self._pipeline is None else self._pipeline.call(*command)
 
     async def _call(self, *command: str | int | bytes, **options: Any) -> Any:
         async with asyncio.timeout(CALL_SECONDS), self._free:
@@ -119,8 +119,8 @@ class Store:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
-        if self._lane is not None:
-            await self._lane.aclose()
+        if self._pipeline is not None:
+            await self._pipeline.aclose()
 
 
 async def agreed(store: Store, key: str, proposed: str) -> str:
@@ -147,4 +147,4 @@ def _unavailable(what: str, error: Exception) -> LedgerUnavailable:
 
 def connect(url: str) -> Store:
     """Make a store from an address, as `client_for` reads it; no I/O yet. Raises ValueError."""
-    return Store(client_for(url), lane_for(url))
+    return Store(client_for(url), pipeline_for(url))

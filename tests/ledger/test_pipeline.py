@@ -1,4 +1,4 @@
-"""The lane: what one turn of the loop asks travels together, and every reply finds its caller."""
+"""The pipeline: what one turn of the loop asks travels together, and every reply finds its caller."""
 
 import asyncio
 import ssl
@@ -10,7 +10,7 @@ import trustme
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from gateway.ledger.lane import Lane, lane_for
+from gateway.ledger.pipeline import Pipeline, pipeline_for
 
 Start = Callable[..., Awaitable["Talk"]]
 
@@ -57,48 +57,48 @@ async def start() -> AsyncIterator[Start]:
 
 async def test_what_one_turn_asks_travels_in_one_write(start: Start) -> None:
     talk = await start()
-    lane = Lane(f"redis://127.0.0.1:{talk.port}")
-    assert await lane.call("ECHO", "first") == b"first"
-    replies = await asyncio.gather(*(lane.call("ECHO", f"w{number}") for number in range(100)))
+    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    assert await pipeline.call("ECHO", "first") == b"first"
+    replies = await asyncio.gather(*(pipeline.call("ECHO", f"w{number}") for number in range(100)))
     assert replies == [b"w%d" % number for number in range(100)]
     assert (len(talk.pieces), talk.visits) == (2, 1)
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_a_caller_that_gives_up_takes_nobodys_reply(start: Start) -> None:
     talk = await start()
-    lane = Lane(f"redis://127.0.0.1:{talk.port}")
-    await lane.call("ECHO", "first")
-    calls = [asyncio.create_task(lane.call("ECHO", f"w{number}")) for number in range(10)]
+    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    await pipeline.call("ECHO", "first")
+    calls = [asyncio.create_task(pipeline.call("ECHO", f"w{number}")) for number in range(10)]
     await asyncio.sleep(0)
     for call in calls[::2]:
         call.cancel()
     replies = await asyncio.gather(*calls, return_exceptions=True)
     assert replies[1::2] == [b"w1", b"w3", b"w5", b"w7", b"w9"]
     assert all(isinstance(reply, asyncio.CancelledError) for reply in replies[::2])
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_an_error_is_for_its_caller_alone(start: Start) -> None:
     talk = await start(lambda piece: one_each(piece).replace(b"+bad", b"-NOSCRIPT No matching script."))
-    lane = Lane(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
     first, second, third = await asyncio.gather(
-        *(lane.call("ECHO", word) for word in ("a", "bad", "c")), return_exceptions=True
+        *(pipeline.call("ECHO", word) for word in ("a", "bad", "c")), return_exceptions=True
     )
     assert (first, third) == (b"a", b"c")
     assert isinstance(second, NoScriptError)
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_a_slow_store_costs_only_the_call_that_waits_too_long(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.ledger.lane.COMMAND_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.ledger.pipeline.COMMAND_SECONDS", 0.2)
     talk = await start(lambda _: b"")
-    lane = Lane(f"redis://127.0.0.1:{talk.port}")
-    late = asyncio.create_task(lane.call("ECHO", "late"))
+    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    late = asyncio.create_task(pipeline.call("ECHO", "late"))
     await asyncio.sleep(0.15)
-    soon = asyncio.create_task(lane.call("ECHO", "soon"))
+    soon = asyncio.create_task(pipeline.call("ECHO", "soon"))
     await asyncio.sleep(0)
     talk.say(b"$4\r\nla")  # it is at work
     with pytest.raises(RedisTimeout):
@@ -106,51 +106,51 @@ async def test_a_slow_store_costs_only_the_call_that_waits_too_long(
     talk.say(b"te\r\n+soon\r\n")
     assert await soon == b"soon"
     assert talk.visits == 1
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_a_store_that_says_nothing_any_more_is_connected_to_anew(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.ledger.lane.COMMAND_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.ledger.pipeline.COMMAND_SECONDS", 0.1)
     talk = await start(lambda _: b"")
-    lane = Lane(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
     for visits in (1, 2):
-        found = await asyncio.gather(*(lane.call("ECHO", "a") for _ in range(3)), return_exceptions=True)
+        found = await asyncio.gather(*(pipeline.call("ECHO", "a") for _ in range(3)), return_exceptions=True)
         assert all(isinstance(each, RedisTimeout) for each in found)
         assert talk.visits == visits
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_user_password_and_database_are_said_before_anything_else(start: Start) -> None:
     talk = await start()
-    lane = Lane(f"redis://user:p%40ss@127.0.0.1:{talk.port}/3")
-    await asyncio.gather(*(lane.call("ECHO", "a") for _ in range(5)))
+    pipeline = Pipeline(f"redis://user:p%40ss@127.0.0.1:{talk.port}/3")
+    await asyncio.gather(*(pipeline.call("ECHO", "a") for _ in range(5)))
     said = b"".join(talk.pieces)
     assert said.startswith(
         b"*3\r\n$4\r\nAUTH\r\n$4\r\nuser\r\n$4\r\np@ss\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n*2\r\n$4\r\nECHO\r\n"
     )
     assert talk.visits == 1
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_a_password_that_is_refused_is_told(start: Start) -> None:
     talk = await start(lambda _: b"-WRONGPASS invalid username-password pair\r\n")
-    lane = Lane(f"redis://:wrong@127.0.0.1:{talk.port}")
+    pipeline = Pipeline(f"redis://:wrong@127.0.0.1:{talk.port}")
     with pytest.raises(AuthenticationError):
-        await lane.call("ECHO", "a")
+        await pipeline.call("ECHO", "a")
     assert not any(b"ECHO" in piece for piece in talk.pieces)
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_what_is_not_the_protocol_ends_every_call_and_the_next_one_connects_anew(start: Start) -> None:
     talk = await start(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    lane = Lane(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
     for visits in (1, 2):
-        found = await asyncio.gather(*(lane.call("ECHO", "a") for _ in range(3)), return_exceptions=True)
+        found = await asyncio.gather(*(pipeline.call("ECHO", "a") for _ in range(3)), return_exceptions=True)
         assert all(isinstance(each, RedisError) for each in found)
         assert talk.visits == visits
-    await lane.aclose()
+    await pipeline.aclose()
 
 
 async def test_a_server_is_verified_by_the_authority_that_the_address_names(start: Start, tmp_path: Path) -> None:
@@ -159,15 +159,15 @@ async def test_a_server_is_verified_by_the_authority_that_the_address_names(star
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     talk = await start(one_each, context)
-    known = Lane(f"rediss://127.0.0.1:{talk.port}?ssl_ca_certs={tmp_path / 'ca.pem'}")
+    known = Pipeline(f"rediss://127.0.0.1:{talk.port}?ssl_ca_certs={tmp_path / 'ca.pem'}")
     assert await known.call("ECHO", "a") == b"a"
-    strange = Lane(f"rediss://127.0.0.1:{talk.port}")
+    strange = Pipeline(f"rediss://127.0.0.1:{talk.port}")
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
         await strange.call("ECHO", "a")
-    for lane in (known, strange):
-        await lane.aclose()
+    for pipeline in (known, strange):
+        await pipeline.aclose()
 
 
 @pytest.mark.parametrize("scheme", ["redis+cluster", "redis+sentinel"])
 def test_a_group_has_no_lane(scheme: str) -> None:
-    assert lane_for(f"{scheme}://127.0.0.1:1/a") is None
+    assert pipeline_for(f"{scheme}://127.0.0.1:1/a") is None

@@ -1,4 +1,4 @@
-"""The lane: one connection to one server that all scripts of a worker share.
+"""The pipeline: one connection to one server that all scripts of a worker share.
 
 What is asked within one turn of the event loop travels in one write, and the replies come back in order. A call by
 redis-py takes its own connection from a pool, and ten times the processor time.
@@ -39,7 +39,7 @@ class _Call(NamedTuple):
     by: float
 
 
-class Lane:
+class Pipeline:
     """Runs commands; connects when there is something to send. `url` is that of a single server."""
 
     def __init__(self, url: str) -> None:
@@ -201,9 +201,9 @@ class _Link(asyncio.Protocol):
                 waiting.set_exception(error)
 
 
-def lane_for(url: str) -> Lane | None:
-    """Make the lane of a single server; None for a group, of which redis-py knows which server is meant."""
-    return Lane(url) if urlsplit(url).scheme in ("redis", "rediss", "unix") else None
+def pipeline_for(url: str) -> Pipeline | None:
+    """Make the pipeline of a single server; None for a group, of which redis-py knows which server is meant."""
+    return Pipeline(url) if urlsplit(url).scheme in ("redis", "rediss", "unix") else None
 
 
 def _greeting(where: Connection) -> list[tuple[str, ...]]:
