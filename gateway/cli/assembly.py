@@ -58,7 +58,8 @@ ROUND_SECONDS = 5.0
 class Assembly:
     """Builds an app for every policy that is adopted, and replaces the one in force as a whole.
 
-    Connections, the ledgers' clocks, known owners and records that are still being written live on.
+    Connections, the ledgers' clocks, known owners and records that are still being written live on. A worker that is
+    `alone` on its store shares with nobody what it sees.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Assembly:
         private_destinations: Collection[str] = (),
         journal_days: int | None = None,
         probe: Probe | None = None,
+        alone: bool = False,
     ) -> None:
         self.app = AppInForce()
         self.recorder = Recorder()
@@ -94,6 +96,7 @@ class Assembly:
         self._private_destinations = private_destinations
         self._journal_days = journal_days
         self._probe = probe
+        self._alone = alone
         self._scripts = load_scripts()
         self._owners = owners
         self._kept = Kept()
@@ -165,7 +168,8 @@ class Assembly:
         views, settlement = Views(self._store, account.id), Settlement(ledger, self._telemetry)
         proof = Proof(views, upstream, History(upstream, self._addresses), Lister(ledger, upstream))
         arrivals = Arrivals(views, upstream, settlement, self._outbox(account.id), proof)
-        looks = Looks(Sightings(self._store, self._scripts, account.id), upstream, settlement, self._kept)
+        sightings = None if self._alone else Sightings(self._store, self._scripts, account.id)
+        looks = Looks(sightings, upstream, settlement, self._kept)
         refusals = RefusalLog(self._store, self._scripts, account.id, self.recorder.keep)
         run_times = self._run_times.setdefault(account.id, RunTimes(self._store, account.id))
         return AccountParts(ledger, views, upstream, settlement, arrivals, looks, refusals, run_times)

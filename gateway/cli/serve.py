@@ -106,6 +106,7 @@ async def _serve(settings: Settings) -> None:
             secret=(await find_secret(settings, os.environ, store)).texts,
             private_destinations=settings.private_destinations or (),
             journal_retention=settings.journal_retention,
+            alone=settings.workers == 1 and not settings.redis_url,
             demo_key=key,
         )
         watch = _watch(policy, load, store, settings)

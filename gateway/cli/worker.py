@@ -57,6 +57,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     public_url: str | None = None
     private_destinations: tuple[str, ...] = ()
     journal_retention: int | None = None
+    alone: bool = False
     demo_key: DemoKey | None = None
 
 
@@ -100,6 +101,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             private_destinations=config.private_destinations,
             journal_days=config.journal_retention,
             probe=probe,
+            alone=config.alone,
         )
         follower = _follow(config, assembly, store)
         stack.push_async_callback(assembly.aclose, DRAIN_SECONDS)

@@ -73,9 +73,12 @@ class Kept:
 
 
 class Looks:
-    """Looks at one account's predictions for everybody who wants to know: clients that poll, and the reconciler."""
+    """Looks at one account's predictions for everybody who wants to know: clients that poll, and the reconciler.
 
-    def __init__(self, sightings: Sightings, upstream: Eachlabs, settlement: Settlement, kept: Kept) -> None:
+    What it sees is shared by `sightings` with other workers, where there are any.
+    """
+
+    def __init__(self, sightings: Sightings | None, upstream: Eachlabs, settlement: Settlement, kept: Kept) -> None:
         self._sightings = sightings
         self._upstream = upstream
         self._settlement = settlement
@@ -115,13 +118,14 @@ class Looks:
             flight.exception()  # whoever waited for it was told; a client that hung up does not wait
 
     async def _look(self, reservation: Reservation, prediction: str) -> Look:
-        account = self._upstream.account.id
-        while True:
-            asked = await self._ask(prediction)
-            if asked is None:
-                return await self.now(reservation, prediction)
+        account, sightings = self._upstream.account.id, self._sightings
+        while sightings is not None:
+            try:
+                asked = await sightings.ask(prediction)
+            except LedgerUnavailable:  # then every worker asks upstream for itself
+                break
             if asked.sighting is None:
-                return await self._tell(reservation, prediction, asked)
+                return await self._tell(sightings, asked, reservation, prediction)
             if asked.sighting:
                 look = msgspec.msgpack.decode(asked.sighting, type=Look)
                 self._kept.keep(account, prediction, look, asked.age_us / MICROSECONDS)
@@ -130,15 +134,9 @@ class Looks:
             if known is not None:
                 return known[1]
             await asyncio.sleep(PAUSE_SECONDS)
+        return await self.now(reservation, prediction)
 
-    async def _ask(self, prediction: str) -> Asked | None:
-        """Ask the other workers; without the ledger (None) every worker asks upstream for itself."""
-        try:
-            return await self._sightings.ask(prediction)
-        except LedgerUnavailable:
-            return None
-
-    async def _tell(self, reservation: Reservation, prediction: str, asked: Asked) -> Look:
+    async def _tell(self, sightings: Sightings, asked: Asked, reservation: Reservation, prediction: str) -> Look:
         """Ask upstream, and tell the other workers; after a failure anybody may ask again."""
         sighting = b""
         try:
@@ -147,7 +145,7 @@ class Looks:
             return look
         finally:
             try:
-                await self._sightings.tell(prediction, asked, sighting)
+                await sightings.tell(prediction, asked, sighting)
             except LedgerUnavailable as error:
                 log.info("what was seen of %s is not shared: %s", reservation.id, error)
 
