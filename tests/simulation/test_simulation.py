@@ -19,7 +19,7 @@ def redis() -> Iterator["Redis[bytes]"]:
         yield running
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_every_invariant_holds_under_seeded_faults(redis: "Redis[bytes]", seed: int) -> None:
     result = simulate(seed, redis, busy_s=250)
     assert result.admitted > 10  # a run in which nothing happens proves nothing
@@ -56,7 +56,6 @@ def test_every_planted_bug_still_has_its_place(mutant: Mutant) -> None:
         "a doubt writes no journal",
         "a hold stays",
         "the due time stays",
-        "a correction is made twice",
         "a call that names a foreign execution is believed",
         "a failover goes unnoticed",
     ),
