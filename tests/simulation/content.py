@@ -21,6 +21,7 @@ def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
     slots = [name for name in names if name.startswith(f"{PREFIX}:s:")]
     keys = [name for name in names if name.startswith(f"{PREFIX}:us:")]
     records = [name for name in names if name.startswith(f"{PREFIX}:r:")]
+    clocks = [name for name in names if name.startswith(f"{PREFIX}:g:") and not name.endswith("|back")]
     pipeline: Any = redis.pipeline(transaction=False)
     indexes = ("live", "held", "doubt", "due")
     for index in indexes:
@@ -30,6 +31,8 @@ def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
     for name in records:
         pipeline.hgetall(name)
     pipeline.hgetall(f"{PREFIX}:alerts")
+    for name in clocks:
+        pipeline.get(name)
     found = iter(pipeline.execute())
     sets = [{each.decode() for each in next(found)} for _ in indexes]
     members = {name: {id_.decode(): score for id_, score in next(found)} for name in (*slots, *keys)}
@@ -42,6 +45,7 @@ def read_content(redis: "Redis[bytes]", now_us: int) -> Content:
         {name[len(f"{PREFIX}:us:") :]: members[name] for name in keys},
         kept,
         {name.decode(): int(count) for name, count in next(found).items()},
+        {name: int(next(found) or 0) for name in clocks},
     )
 
 

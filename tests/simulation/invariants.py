@@ -390,6 +390,7 @@ class Content(msgspec.Struct, frozen=True):
     upstream_slots: dict[str, dict[str, float]]
     records: dict[str, dict[str, str]]
     alerts: dict[str, int]
+    clocks: dict[str, int]
 
 
 def check_content(ref: Reference, content: Content) -> None:
@@ -411,6 +412,19 @@ def check_content(ref: Reference, content: Content) -> None:
             right = {each.id for each in by[place] if each.in_slot(at)}
             check("slots", taken == right, name, place, "differs by", taken ^ right)
             check("slots", set(members) <= live, name, place, "keeps slots of the ended", set(members) - live)
+    for name, rate in ref.rates.items():
+        # A bucket that is empty needs no clock; one that is not has it to the microsecond.
+        empty = content.clocks.get(name, 0)
+        check(
+            "limit",
+            empty == rate.empty or max(empty, rate.empty) <= max(at, ref.seen),
+            "the rate",
+            name,
+            "is empty at",
+            empty,
+            "not",
+            rate.empty,
+        )
     kept = {held.id for held in filter(ref.keeps, ref.all.values())}
     found = {id_ for id_, record in content.records.items() if "tenant" in record or "labels" in record}
     check("quiet", found == kept, "records differ by", found ^ kept)

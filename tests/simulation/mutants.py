@@ -34,6 +34,12 @@ class Mutant(NamedTuple):
     world: type[World] = World
 
 
+class SlowWorld(World):
+    """A world whose buckets leak so slowly that what is released lies below others in them."""
+
+    rates = (2,)
+
+
 def _of(name: str, verbs: str, old: str, new: str = "") -> Mutant:
     return Mutant(name, tuple(verbs.split()) if verbs else tuple(SCRIPTS), old, new)
 
@@ -86,7 +92,7 @@ MUTANTS = (
     _of("a cost is not counted", "settle", "post_to(line, cost,", "post_to(line, 0,"),
     _of("a release keeps its count", "release", "finish_life(req.id, r, at, -1)", "finish_life(req.id, r, at, 0)"),
     _of("a rate is given back wholly", "release", "math.min(tonumber(interval), tonumber(stop) - back - at)",
-        "tonumber(interval)"),
+        "tonumber(interval)")._replace(world=SlowWorld),
     _of("an upstream key's rate is given back", "release", "if not req.sent then", "if true then"),
     _of("settle writes no journal", "settle", "journal(at, 'settle', req.id,", "local _ = (function() end)("),
     _of("a doubt writes no journal", "doubt", "journal(at, 'doubt', req.id, req.reason)"),

@@ -33,6 +33,7 @@ class Policies:
 
     chaos: Chaos
     epoch_s: float
+    rates: tuple[int, ...]
     bounds: dict[str, tuple[int, int]] = field(init=False)
     grants: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
@@ -84,7 +85,7 @@ class Policies:
                 yield from _table(table, kind="count", max=most, **more)
                 named.append(f"count-{window}")
         if chance.random() < 0.25:
-            rate = {chance.choice(("per_minute", "per_second")): chance.choice((6, 20, 60))}
+            rate = {chance.choice(("per_minute", "per_second")): chance.choice(self.rates)}
             yield from _table(table, kind="rate", burst=chance.choice((1, 3, 8)), **rate)
         if chance.random() < 0.25:
             yield from _table(table, kind="concurrency", max=int(chance.choice((1, 4, 8)) * size))

@@ -77,6 +77,9 @@ class _Faults(logging.Handler):
 class World:
     """Everything of one run."""
 
+    #: Creates a second or minute, of which the limits on rates are drawn.
+    rates: tuple[int, ...] = (6, 20, 60)
+
     def __init__(self, seed: int, redis: "Redis[bytes]", scripts: Mapping[str, Script], busy_s: float) -> None:
         self.seed, self.busy_s, self._scripts = seed, busy_s, scripts
         self.loop = asyncio.get_running_loop()
@@ -88,7 +91,7 @@ class World:
         self.server.after = self._after_step
         self.noise = Noise(self.server, self.chaos)
         self.server.saw = self.noise.saw
-        self.policies = Policies(self.chaos, self.epoch_s)
+        self.policies = Policies(self.chaos, self.epoch_s, self.rates)
         self.server.witness.ref.grants = self.policies.grants
         slots = {slug: float(longest) for slug, (_, longest) in TIMES.items()}
         ahead = chance.choice((0.0, 0.4, -3600.0, 3600.7))
