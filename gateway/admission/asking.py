@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.admission.form import read_form
 from gateway.admission.reading import MOST_SLUG, CreateBody, read_json
 from gateway.domain.errors import Code, Refused
 from gateway.pricing import WORKFLOW_PREFIX, Route
 
+#: The size of a transcription's file, by which policies may bound it: a parameter beside the texts of its form.
+FILE_BYTES = "file_bytes"
 #: How an answer is asked for, which is no part of what is answered.
 _DELIVERY = frozenset(("stream", "stream_options"))
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -23,7 +26,8 @@ class Asked:
     """A request: what is priced (`body`), and the bytes that are `sent`.
 
     The answer is passed on while it arrives where it is `streamed`; its usage is asked for, and kept from a client
-    that did not ask (`hidden`). `input` is what upstream's record of the run repeats.
+    that did not ask (`hidden`). `input` is what upstream's record of the run repeats, `content_type` says what is
+    sent.
     """
 
     body: CreateBody
@@ -31,9 +35,10 @@ class Asked:
     input: dict[str, Any]
     streamed: bool = False
     hidden: bool = False
+    content_type: bytes = b"application/json"
 
 
-def read_chat(raw: bytes, _path: Mapping[str, str]) -> Asked:
+def read_chat(raw: bytes, _path: Mapping[str, str], _type: bytes) -> Asked:
     """Read a chat completion's request. Raises Refused (`invalid_json`)."""
     body = _read_object(raw, ("model", "messages", "stream", "stream_options", "max_tokens", "n"))
     model = _model(body)
@@ -52,7 +57,7 @@ def read_chat(raw: bytes, _path: Mapping[str, str]) -> Asked:
     return Asked(priced, raw if asked else _with_usage(raw), input, streamed=True, hidden=not asked)
 
 
-def read_speech(raw: bytes, _path: Mapping[str, str]) -> Asked:
+def read_speech(raw: bytes, _path: Mapping[str, str], _type: bytes) -> Asked:
     """Read the request of speech: its answer is a stream of bytes. Raises Refused as `read_chat` does."""
     body = _read_object(raw, ("model", "input"))
     if not isinstance(body.get("input"), str):
@@ -60,7 +65,24 @@ def read_speech(raw: bytes, _path: Mapping[str, str]) -> Asked:
     return Asked(CreateBody(_model(body), body, raw, Route.SPEECH), raw, body, streamed=True)
 
 
-def read_trigger(raw: bytes, path: Mapping[str, str]) -> Asked:
+def read_transcription(raw: bytes, _path: Mapping[str, str], content_type: bytes) -> Asked:
+    """Read the form of a transcription, of which upstream's record repeats the texts, and the digest for the file.
+
+    Raises Refused as `read_chat` does.
+    """
+    form = read_form(raw, content_type, ("file", "model", "stream", FILE_BYTES))
+    if FILE_BYTES in form.texts:
+        raise _invalid(FILE_BYTES, "is what the gateway measures; leave it out")
+    stream = form.texts.get("stream", "false")
+    if stream not in ("true", "false"):
+        raise _invalid("stream", "must be true or false")
+    texts = {name: text for name, text in form.texts.items() if name not in _DELIVERY}
+    input: dict[str, Any] = texts | {"file": form.file_digest}
+    priced = CreateBody(_model(texts), input | {FILE_BYTES: form.file_bytes}, raw, Route.TRANSCRIPTION)
+    return Asked(priced, raw, input, streamed=stream == "true", content_type=content_type)
+
+
+def read_trigger(raw: bytes, path: Mapping[str, str], _type: bytes) -> Asked:
     """Read the trigger of a workflow, whose id stands in the path. Raises Refused as `read_chat` does."""
     if not all(_ID.fullmatch(path[name]) for name in ("workflow", "version")):
         raise Refused(Code.NOT_FOUND, "no such workflow; its id or version has characters that none has")

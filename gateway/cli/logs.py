@@ -34,3 +34,4 @@ def log_to_stderr(level: int) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("gateway").setLevel(level)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every form that a client broke

@@ -22,6 +22,7 @@ class Route(StrEnum):
     PREDICTION = "prediction"
     CHAT = "chat"
     SPEECH = "speech"
+    TRANSCRIPTION = "transcription"
     WORKFLOW = "workflow"
 
 

@@ -26,6 +26,7 @@ from gateway.sandbox.models import Models
 from gateway.sandbox.outputs import Outputs
 from gateway.sandbox.polls import Polls
 from gateway.sandbox.simulation import Simulation
+from gateway.sandbox.transcriptions import Transcriptions
 from gateway.sandbox.uploads import Uploads
 from gateway.sandbox.webhooks import Deliveries, Webhooks
 from gateway.sandbox.workflows import Workflows
@@ -96,6 +97,7 @@ def _routes(simulation: Simulation, deliveries: Deliveries) -> list[Route]:
         _post("/v1/prediction/{id}/cancel", polls.cancel),
         _post("/v1/chat/completions", completions.chat),
         _post("/v1/audio/speech", completions.speech),
+        _post("/v1/audio/transcriptions", Transcriptions(simulation, creates).transcribe),
         _post("/v1/workflows/trigger/{workflow}/{version}", workflows.trigger),
         _get("/v1/workflows/executions/{execution}", workflows.show),
         _get("/v1/workflows/{workflow}/executions", workflows.show_all),

@@ -18,7 +18,7 @@ from gateway.server.create import Creates
 from gateway.server.exchange import Exchange, encode_headers
 from gateway.server.hooks import Hooks
 from gateway.server.own import OwnRoutes
-from gateway.server.paid import PaidRoutes
+from gateway.server.paid_routes import PaidRoutes
 from gateway.server.parts import Parts
 from gateway.server.poll import Polls
 from gateway.server.refusals import STATUS, as_refusal, body_of

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -12,6 +13,8 @@ from gateway.domain.errors import Code, Refused
 from gateway.upstream.headers import Headers
 
 MOST_BODY_BYTES = 2**20
+#: Where a body carries a file.
+_MOST_UPLOAD_BYTES = MappingProxyType({"/v1/audio/transcriptions": 25 * 2**20})
 MOST_DISCARDED_BYTES = 32 * 2**20
 BODY_SECONDS = 60.0
 MOST_WAIT_SECONDS = 60
@@ -33,6 +36,12 @@ class Exchange:
     def header(self, name: bytes) -> bytes | None:
         """Give the first value of a header (name in lower case)."""
         return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def target(self) -> str:
+        """Path and query, of a path that has only characters that stand for themselves."""
+        query = self.scope["query_string"].decode("latin-1")
+        return self.path + (f"?{query}" if query else "")
 
     def base_url(self, public_url: str | None) -> str:
         """Give the address under which the client sees the gateway, without a slash at its end."""
@@ -87,18 +96,24 @@ def preferred_wait(prefer: bytes | None) -> int | None:
     return min(int(found[1]), MOST_WAIT_SECONDS) if found else None
 
 
+def most_body_bytes(scope: Scope) -> int:
+    """Give the most bytes that a request's body may have, by its path."""
+    return _MOST_UPLOAD_BYTES.get(scope["path"], MOST_BODY_BYTES)
+
+
 async def read_body(scope: Scope, receive: Receive) -> bytes:
     """Read a whole body, bounded in length and time.
 
     Raises Refused: `body_too_large`, or `invalid_json` for one that does not arrive.
     """
+    most = most_body_bytes(scope)
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            if declared.isdigit() and int(declared) > MOST_BODY_BYTES:
+            if declared.isdigit() and int(declared) > most:
                 await _discard(receive)
-                raise _too_large()
-            return await _read(receive)
+                raise _too_large(most)
+            return await _read(receive, most)
     except TimeoutError as error:
         raise Refused(
             Code.INVALID_JSON,
@@ -107,7 +122,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
         ) from error
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive, most: int) -> bytes:
     pieces, total = [], 0
     while True:
         message = await receive()
@@ -116,10 +131,10 @@ async def _read(receive: Receive) -> bytes:
         pieces.append(message.get("body", b""))
         total += len(pieces[-1])
         more = message.get("more_body", False)
-        if total > MOST_BODY_BYTES:
+        if total > most:
             if more:
                 await _discard(receive)
-            raise _too_large()
+            raise _too_large(most)
         if not more:
             return b"".join(pieces)
 
@@ -134,9 +149,9 @@ async def _discard(receive: Receive) -> None:
             return
 
 
-def _too_large() -> Refused:
+def _too_large(most: int) -> Refused:
     return Refused(
         Code.BODY_TOO_LARGE,
-        f"the body is longer than {MOST_BODY_BYTES} bytes; upload files and send their addresses instead",
+        f"the body is longer than {most} bytes; send a shorter one, or the address of an uploaded file",
         headers={"Connection": "close"},
     )

@@ -6,7 +6,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.ledger.enactment import PolicyBehind
 from gateway.server.app import GatewayApp
-from gateway.server.exchange import MOST_BODY_BYTES
+from gateway.server.exchange import most_body_bytes
 
 #: One more than the changes that a request can meet without being refused.
 TRIES = 3
@@ -33,7 +33,7 @@ class AppInForce:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the present app."""
-        kept = _Kept(receive)
+        kept = _Kept(receive, most_body_bytes(scope) if scope["type"] == "http" else 0)
         for left in reversed(range(TRIES)):
             try:
                 await self._present().serve(scope, kept, send, last=not left)
@@ -52,8 +52,9 @@ class AppInForce:
 class _Kept:
     """Receives a request's messages, and can give them once more; of what is too long to be read, nothing is kept."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
+        self._most = most
         self._messages: list[Message] = []
         self._size = 0
         self._next = 0
@@ -64,7 +65,7 @@ class _Kept:
         else:
             message = await self._receive()
             self._size += len(message.get("body", b""))
-            if self._size > MOST_BODY_BYTES:
+            if self._size > self._most:
                 return message
             self._messages.append(message)
         self._next += 1

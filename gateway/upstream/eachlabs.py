@@ -67,6 +67,7 @@ class Eachlabs:
         operation: str,
         target: str,
         body: bytes,
+        content_type: bytes,
         headers: Iterable[tuple[bytes, bytes]],
         key: str,
         request_id: str,
@@ -74,7 +75,7 @@ class Eachlabs:
         answer_s: float,
     ) -> AsyncIterator[Stream]:
         """Send what may cost money, once, and hand over the answer while it arrives; otherwise as `create`."""
-        typed = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
+        typed = [(b"content-type", content_type), (b"accept-encoding", b"identity")]
         plain = [pair for pair in headers if pair[0] not in (b"content-type", b"accept-encoding")]
         sent = self._headers([*typed, *plain], key, request_id)
         with self._timed(operation):

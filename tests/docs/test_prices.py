@@ -85,9 +85,9 @@ def test_every_model_of_the_book_stands_in_its_table_at_what_it_costs() -> None:
 
 
 def test_the_examples_are_policies_that_pass(tmp_path: Path) -> None:
-    model, guard, chat, workflow = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    model, guard, chat, sound, workflow = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     account = '[[account]]\nid = "a"\nkey = [{ id = "k", secret_env = "K" }]\n[[tenant]]\nid = "t"\n'
-    (tmp_path / "a.toml").write_text(f"{account}\n{guard}\n{model}\n{chat}\n{workflow}", encoding="utf-8")
+    (tmp_path / "a.toml").write_text(f"{account}\n{guard}\n{model}\n{chat}\n{sound}\n{workflow}", encoding="utf-8")
     policy = load_policy(tmp_path)
     assert quote(policy.models["some-video-model"], {}).as_json()["estimate_usd"] == "0.50"
     chat = policy.models["openai/gpt-4o-mini"]
@@ -95,6 +95,9 @@ def test_the_examples_are_policies_that_pass(tmp_path: Path) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 100}
     assert metered_cost(chat, {"messages": []}, usage) == 21_000  # 1000 × 0.15 and 100 × 0.60 for each million
     assert metered_cost(chat, {"messages": []}, {"prompt_tokens": 1000}) is None
+    heard = policy.models["openai/whisper-1"]
+    assert quote(heard, {"file_bytes": 4_000_000}).as_json()["hold_usd"] == "0.10"
+    assert metered_cost(heard, {"file_bytes": 4_000_000}, {"type": "duration", "seconds": 12.5}) == 125_000
     workflow = quote(policy.models["workflow/wf_abc123"], {}).as_json()
     assert (workflow["estimate_usd"], workflow["hold_usd"]) == ("0.20", "0.50")
     assert policy.tenants["t"].guards[0].max == 10

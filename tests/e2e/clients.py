@@ -134,6 +134,21 @@ class Upstream:
         assert answer.status_code == 200, answer.text
 
 
+async def bill(upstream: Upstream) -> dict[str, Any]:
+    """The last run in upstream's books."""
+    return (await upstream.books())["creates"][-1]
+
+
+async def quiet(tenant: Tenant) -> Decimal:
+    """Wait until nothing is held; gives what was used."""
+
+    async def ask() -> bool:
+        return not (await tenant.spent())[1]
+
+    await until(ask, 30)
+    return (await tenant.spent())[0]
+
+
 class Metrics:
     """One scrape."""
 

@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from e2e.clients import Tenant, Upstream, assert_refused, scrape, until, used
+from e2e.clients import Tenant, Upstream, assert_refused, bill, quiet, scrape, until, used
 from e2e.policies import BOOK, Policies, budget, limit
 from e2e.programs import Gateway
 
@@ -65,21 +65,6 @@ def policies() -> Policies:
 def sdk(gateway: Gateway, http: httpx.AsyncClient) -> openai.AsyncOpenAI:
     """The SDK as a tenant sets it up: another address and another key."""
     return openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.secrets["acme"], http_client=http)
-
-
-async def bill(upstream: Upstream) -> dict[str, Any]:
-    """The last run in upstream's books."""
-    return (await upstream.books())["creates"][-1]
-
-
-async def quiet(tenant: Tenant) -> Decimal:
-    """Wait until nothing is held; gives what was used."""
-
-    async def ask() -> bool:
-        return not (await tenant.spent())[1]
-
-    await until(ask, 30)
-    return (await tenant.spent())[0]
 
 
 async def test_the_sdk_chats_and_is_charged_what_upstream_bills(
@@ -199,7 +184,7 @@ async def test_a_repeat_of_a_sound_is_told_that_it_is_not_kept(tenant: Tenants, 
         ("acme", "/v1/workflows/trigger/wf_video/v1", {"inputs": {}}, 403, "model_unpriced"),
         ("acme", "/v1/workflows/trigger/wf_caption%2F../v1", {}, 403, "route_not_allowed"),
         ("acme", "/v1/workflows/bulk-trigger/wf_caption/v1", {"inputs": [{}]}, 403, "route_not_allowed"),
-        ("acme", "/v1/audio/transcriptions", {}, 403, "route_not_allowed"),
+        ("acme", "/v1/audio/translations", {}, 403, "route_not_allowed"),
         ("acme", "/v1/chat/completions", {**BODY, "n": 2}, 400, "invalid_input"),
         ("acme", "/v1/chat/completions", {**BODY, "max_completion_tokens": 2}, 400, "invalid_json"),
         ("acme", "/v1/chat/completions", {**BODY, "stream": "yes"}, 400, "invalid_json"),
