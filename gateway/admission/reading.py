@@ -50,7 +50,7 @@ def read_json(raw: bytes) -> Any:
         msgspec.json.decode(raw)  # stricter than the standard library: no NaN, no half characters
         return json.loads(raw, object_pairs_hook=_once)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise _invalid(f"the body is not valid JSON: {error}") from error
+        raise _invalid(f"what was sent is not valid JSON: {error}") from error
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import settings
+from gateway.admission.reading import read_json
 from gateway.cli.check import load_or_explain
 from gateway.domain.errors import Refused
 from gateway.pricing import Quote, quote, validate
@@ -41,15 +42,15 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _read(text: str) -> dict[str, Any]:
-    """Take the input from the argument, a file or standard input. Raises ValueError for what is no JSON object."""
+    """Take the input from the argument, a file or standard input, and read it as that of a create is read.
+
+    Raises Refused for what is no such JSON, ValueError for what is no object.
+    """
     if text == "-":
         text = sys.stdin.read()
     elif text.startswith("@"):
         text = Path(text[1:]).read_text(encoding="utf-8")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the input is not valid JSON: {error}") from error
+    value = read_json(text.encode())
     if not isinstance(value, dict):
         raise ValueError('the input must be a JSON object, such as {"prompt": "…"}')
     return value
