@@ -112,13 +112,16 @@ def _tried(model: Model, cases: Sequence[_Case], field: Field, other: Any) -> It
 
 
 def _wanted(model: Model, field: Field, case: _Case) -> int | None:
-    """Give the amount at which a case would cost what it did: costs are linear in it, and then rounded up."""
+    """Give the amount at which a case could cost what it did: costs are linear in it, and then rounded up.
+
+    Where the price leaves a case open, that is a span: from what makes its hold the cost to what makes its estimate it.
+    """
     free, one = (_quoted(changed(model, field.path, text), case.facts) for text in ("0", "1"))
     if free is None or one is None or one.estimate == free.estimate:
         return None
-    unit_cost = Fraction(one.estimate - free.estimate, UNITS_PER_USD)
-    high = (case.cost - free.estimate) / unit_cost
-    return _roundest(high - 1 / unit_cost, high) if 0 <= high <= MAX_UNITS else None
+    likely, most = (Fraction(each, UNITS_PER_USD) for each in (one.estimate - free.estimate, one.hold - free.hold))
+    above, high = (case.cost - 1 - free.hold) / most, (case.cost - free.estimate) / likely
+    return _roundest(above, high) if 0 <= high <= MAX_UNITS else None
 
 
 def _roundest(above: Fraction, most: Fraction) -> int | None:

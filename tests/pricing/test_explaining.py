@@ -14,6 +14,7 @@ from gateway.pricing.variants import amounts, changed
 
 BOOK = load_policy(Path(__file__).parents[2] / "policies").models
 KLEIN, VEO, WAN = "flux-2-klein-4b-base-edit", "veo3-1-text-to-video", "wan-v2-6-text-to-video"
+SEEDANCE = "seedance-v1-pro-text-to-video"
 KLING, SPEECH, NANO = "kling-v2-1-standard-image-to-video", "minimax-speech-2-8-turbo", "nano-banana"
 
 
@@ -159,6 +160,18 @@ def test_what_cost_more_than_it_could_tells_something_though_its_price_was_open(
     explained = explain(model, Counter({over: 3}))
     assert (explained.repriced, explained.right) == (3, 0)
     assert ("price.base_usd", "0.014", "0.02") in named(explained)
+
+
+def test_of_the_amounts_that_an_open_price_leaves_possible_the_roundest_is_named() -> None:
+    """Frames of 1920 × 1088, and one more than 24 a second, at $2.80 a million tokens: 2.69 to 2.83 would say it too."""
+    model = BOOK[SEEDANCE]
+    costs = {seconds: 1920 * 1088 * (24 * seconds + 1) * 280 // 1024 for seconds in (5, 10)}
+    bills = Counter(
+        Billed(quoted.facts, quoted.estimate, quoted.hold, cost)
+        for quoted, cost in ((quote(model, {"duration": seconds}), cost) for seconds, cost in costs.items())
+    )
+    assert all(each.cost > each.hold for each in bills)
+    assert named(explain(model, bills)) == [("price.usd", "2.5", "2.80")]
 
 
 def test_every_amount_of_the_book_can_be_changed_and_is_found() -> None:
