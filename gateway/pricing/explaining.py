@@ -114,7 +114,7 @@ def _tried(model: Model, cases: Sequence[_Case], field: Field, other: Any) -> It
 def _wanted(model: Model, field: Field, case: _Case) -> int | None:
     """Give the amount at which a case could cost what it did: costs are linear in it, and then rounded up.
 
-    Where the price leaves a case open, that is a span: from what makes its hold the cost to what makes its estimate it.
+    Where the price leaves a case open, that is a span, from where its hold is the cost to where its estimate is.
     """
     free, one = (_quoted(changed(model, field.path, text), case.facts) for text in ("0", "1"))
     if free is None or one is None or one.estimate == free.estimate:

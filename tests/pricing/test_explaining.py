@@ -163,7 +163,7 @@ def test_what_cost_more_than_it_could_tells_something_though_its_price_was_open(
 
 
 def test_of_the_amounts_that_an_open_price_leaves_possible_the_roundest_is_named() -> None:
-    """Frames of 1920 × 1088, and one more than 24 a second, at $2.80 a million tokens: 2.69 to 2.83 would say it too."""
+    """1920 × 1088 pixels, a frame more than 24 a second, $2.80 a million tokens: 2.69 to 2.83 would say it too."""
     model = BOOK[SEEDANCE]
     costs = {seconds: 1920 * 1088 * (24 * seconds + 1) * 280 // 1024 for seconds in (5, 10)}
     bills = Counter(
