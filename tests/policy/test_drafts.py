@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from gateway.policy.drafts.draft import write_draft
 from gateway.policy.drafts.page import read_page
-from gateway.policy.drafts.publication import Publication, PublicationUnreadable, read_answer
+from gateway.policy.drafts.publication import PriceRow, Publication, PublicationUnreadable, read_answer
 from gateway.policy.drafts.schema import draft_parameter
-from gateway.pricing import Model
+from gateway.pricing import Model, quote
+from gateway.pricing.kinds.composed import Conditional, PerUnit
 
 PAGES = Path(__file__).parent / "pages"
 SHIPPED = Path(__file__).parents[2] / "policies" / "models" / "flux-2-klein-4b-base-edit.toml"
@@ -68,8 +70,12 @@ def test_what_the_page_says_of_the_price_stands_in_the_draft() -> None:
     [
         ("$0.017", {"kind": "fixed", "usd": "0.017"}),
         ("$0.06 per request", {"kind": "fixed", "usd": "0.06"}),
+        ("Fixed price per background removal: $0.017", {"kind": "fixed", "usd": "0.017"}),
+        ("$0.04 per image", {"kind": "per_unit", "quantity": "images", "usd": "0.04"}),
         ("$0.1.7", None),
-        ("$0.04 per image", None),
+        ("Price per image: $0.04", None),
+        ("$0.045 per second of generated video.", None),  # of a model without a duration
+        ("1 million video tokens costs $2.5.", None),
         ("$0.000000001", None),
         ("Pricing information not available", None),
     ],
@@ -83,6 +89,151 @@ def test_a_price_is_drafted_from_a_sentence_that_can_mean_only_one(
     assert sentence in write_draft(read_page(page), TODAY)
 
 
+TABLE = "| Rule | Condition | Price |\n| --- | --- | --- |"
+LIST = "| Condition | Pricing |\n| --- | --- |"
+PROMPT, DURATION = "| prompt | string | Yes | - | - | - |", "| duration | string | No | 5 | 5,10,15 | - |"
+RESOLUTION = "| resolution | string | No | 1080p | 720p,1080p,4k | - |"
+AUDIO, IMAGES = (
+    "| generate_audio | boolean | No | true | - | - |",
+    "| num_images | integer | No | 1 | 1–4 | How many. |",
+)
+
+
+def page(head: str, rows: list[str], parameters: list[str], *, lines: bool = True) -> Publication:
+    """Read a page with this table of prices, its line ends kept or lost in saving."""
+    columns = "| Parameter | Type | Required | Default | Constraints | Description |\n|---|---|---|---|---|---|"
+    facts = "# M\n- **Model Slug:** m\n- **Last Updated:** 2026-05-04\n- **Base Cost:** some words\n"
+    tables = "\n".join((head, *rows, "", "## Input Schema", columns, *parameters, "", "## Example Request"))
+    text = f"{facts}\n### Pricing Rules\n{tables}"
+    return read_page(text if lines else text.replace("\n", " "))
+
+
+@pytest.mark.parametrize("lines", [True, False])
+@pytest.mark.parametrize(
+    ("head", "rows", "parameters", "asked", "usd"),
+    [
+        (
+            TABLE,
+            [
+                f'| all | duration == "{seconds}" AND resolution == "4k" AND generate_audio == "{on}" | {usd} |'
+                for seconds, on, usd in (("5", "false", "$1.60"), ("5", "true", "$2.40"), ("10", "true", "$4.8000"))
+            ],
+            [DURATION, RESOLUTION, AUDIO],
+            {"resolution": "4k", "generate_audio": False},
+            "1.60",
+        ),
+        (
+            TABLE,
+            [f'| value_match | duration == "{text}" | ${usd} |' for text, usd in (("5", "0.2800"), ("10", "0.5600"))],
+            [DURATION],
+            {"duration": "10"},
+            "0.56",
+        ),
+        (TABLE, ["| multiply_numeric | num_images (per unit) | $0.0400 |"], [IMAGES], {"num_images": 3}, "0.12"),
+        (
+            LIST,
+            [
+                '| resolution eq_i "720P" | 720p pricing: $0.10/second |',
+                "| Rule 2 | 1080p pricing (fallback): $0.15/second |",
+            ],
+            [DURATION, RESOLUTION],
+            {"duration": "15", "resolution": "720p"},
+            "1.50",
+        ),
+        (
+            TABLE,
+            ['| value_match | resolution eq_i "4K" | $1 |', '| value_match | duration == "5" | $0.28 |'],
+            [DURATION, RESOLUTION],
+            {"resolution": "4k"},
+            "1.00",
+        ),
+        (
+            LIST,
+            [
+                '| generate_audio == "false" | Silent: $0.05 per second. |',
+                '| generate_audio == "true" | $0.07 per second |',
+            ],
+            [DURATION, AUDIO],
+            {},
+            "0.35",
+        ),
+        (
+            LIST,
+            ["| Rule 1 | A 5-second video costs $0.28. Each additional second costs $0.056. |"],
+            [DURATION],
+            {"duration": "10"},
+            "0.56",
+        ),
+        (
+            LIST,
+            [
+                "| Rule 1 | For 5s video your request will cost $0.21. "
+                "For every additional second you will be charged $0.042. |"
+            ],
+            [DURATION],
+            {"duration": "10"},
+            "0.42",
+        ),
+        (
+            LIST,
+            ["| Rule 1 | $0.035 per image (input.num_images, default 1) |"],
+            [IMAGES],
+            {"num_images": 2},
+            "0.07",
+        ),
+        (
+            LIST,
+            ["| Rule 1 | A voice: $0.06 per 1,000 characters of input prompt. |"],
+            [],
+            {"prompt": "a" * 277},
+            "0.01662",
+        ),
+    ],
+)
+def test_a_table_of_prices_becomes_the_rule_that_it_states(
+    head: str, rows: list[str], parameters: list[str], asked: dict[str, Any], usd: str, lines: bool
+) -> None:
+    draft = model_of(page(head, rows, [PROMPT, *parameters], lines=lines))
+    assert not draft.price_confirmed
+    confirmed = msgspec.structs.replace(draft, price_confirmed=True)
+    quoted = quote(confirmed, {"prompt": "a cat", **asked}).as_json()
+    assert (quoted["estimate_usd"], quoted["hold_usd"]) == (usd, usd)
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "told"),
+    [
+        (TABLE, ['| value_match | resolution == "8k" | $0.28 |'], "does not fit the parameters: the price compares"),
+        (TABLE, ['| value_match | seconds == "5" | $0.28 |'], "does not fit the parameters: the price uses"),
+        (TABLE, ['| range | duration >= "5" | $0.28 |'], ""),
+        (TABLE, ["| multiply_numeric | num_videos (per unit) | $0.28 |"], ""),
+        (TABLE, ['| value_match | duration == "5" | $0.000000001 |'], ""),
+        (LIST, ['| generate_audio == "false" | $1.2 per 1M tokens |', "| Rule 2 | $2.4 per 1M tokens |"], ""),
+        (LIST, ['| duration == "5" AND resolution == "4k" | $0.28/second |'], ""),
+        ("| What | How much |\n| --- | --- |", ["| Rule 1 | $0.28 |"], ""),
+    ],
+)
+def test_a_table_that_could_mean_anything_else_is_left_to_a_person(head: str, rows: list[str], told: str) -> None:
+    published = page(head, rows, [PROMPT, DURATION, RESOLUTION, AUDIO])
+    text = write_draft(published, TODAY)
+    assert model_of(published).price is None
+    assert "A [model.price] with its kind and amounts belongs here." in text
+    assert told in text
+
+
+def test_what_follows_a_row_without_a_condition_is_never_reached() -> None:
+    rows = ['| resolution == "720p" | $0.10/second |', "| Rule 2 | $0.15/second |", "| Rule 3 | $9.99/second |"]
+    price = model_of(page(LIST, rows, [DURATION, RESOLUTION])).price
+    assert isinstance(price, Conditional)
+    assert (len(price.case), isinstance(price.otherwise, PerUnit) and price.otherwise.usd) == (1, "0.15")
+
+
+def test_a_sentence_beside_a_table_is_no_price_of_its_own() -> None:
+    """Pages repeat a row of their table above it, as if it were the price of everything."""
+    published = page(TABLE, ['| range | duration >= "5" | $0.28 |'], [DURATION])
+    assert model_of(replace(published, prices=("$0.28", *published.prices))).price is None
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -90,6 +241,7 @@ def test_a_price_is_drafted_from_a_sentence_that_can_mean_only_one(
         ("<html>Not found</html>", "no model page"),
         ("- **Model Slug:** m ## Input Schema nothing here", "no table of parameters"),
         ("- **Model Slug:** m", "no table of parameters"),
+        ("- **Model Slug:** m ## Input Schema | A | B | | - | - | | x | y |", "no table of parameters"),
     ],
 )
 def test_a_text_that_is_no_page_is_refused(text: str, why: str) -> None:
@@ -176,11 +328,27 @@ types = st.sampled_from(["string", "integer", "number", "boolean", "array", "obj
 schemas = st.fixed_dictionaries({"type": types | json_values}, optional=dict.fromkeys(WORDS[1:], json_values))
 
 
-@given(st.dictionaries(st.text(max_size=9), schemas, max_size=3), st.text(max_size=30), st.text(max_size=30))
+amounts = st.sampled_from(["$1", "$0.10/second", "$0.04 per image", "$0.000000001", "some words"]) | st.text(
+    max_size=9
+)
+names = st.sampled_from(["prompt", "duration", "num_images", "p"])
+comparisons = st.builds(
+    '{} {} "{}"'.format, names, st.sampled_from(["==", "eq_i", ">"]), st.text(max_size=3) | st.just("5")
+)
+conditions = st.lists(comparisons, max_size=4).map(" AND ".join) | names.map("{} (per unit)".format) | st.text()
+price_rows = st.lists(st.builds(PriceRow, conditions, amounts), max_size=3).map(tuple)
+
+
+@given(
+    st.dictionaries(st.text(max_size=9) | names, schemas, max_size=3),
+    st.text(max_size=30),
+    st.text(max_size=30),
+    price_rows,
+)
 def test_whatever_upstream_publishes_the_draft_is_a_file_that_check_takes(
-    properties: dict[str, Any], title: str, sentence: str
+    properties: dict[str, Any], title: str, sentence: str, rows: tuple[PriceRow, ...]
 ) -> None:
-    published = Publication("m", title, "https://x", properties, frozenset(properties), (sentence,))
+    published = Publication("m", title, "https://x", properties, frozenset(properties), (sentence,), rows)
     model = model_of(published)
     assert not model.price_confirmed
     assert model.input.keys() <= properties.keys()

@@ -1,21 +1,20 @@
 """The draft: a publication as a model file, whose price is for somebody to confirm."""
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 
+import msgspec
 import tomlkit
 from tomlkit.items import Table
 
-from gateway.domain.money import MoneyError, parse_usd
-from gateway.policy.drafts.publication import Publication
+from gateway.policy.drafts.price import draft_price
+from gateway.policy.drafts.publication import PriceRow, Publication
 from gateway.policy.drafts.schema import Drafted, draft_parameter, one_line
+from gateway.policy.drafts.sentence import DraftedPrice
+from gateway.pricing import Model
 
-_MEGAPIXEL = re.compile(
-    r"per-megapixel pricing: \$([\d.]+) base \+ \$([\d.]+)/extra mp \(ceil rounding\)", re.IGNORECASE
-)
-_FIXED = re.compile(r"\$([\d.]+)(?: per (?:run|request|execution|generation))?", re.IGNORECASE)
+_Schema: TypeAlias = Mapping[str, Mapping[str, Any]]
 _HEAD = """\
 {title}, drafted by `gateway models add` on {day}.
 Every create of it is refused until its price is confirmed: compare it with the source below, set what is wrong or
@@ -39,7 +38,8 @@ def _model(publication: Publication, today: date) -> Table:
         name: draft_parameter(schema, required=name in publication.required)
         for name, schema in publication.properties.items()
     }
-    rule = next((found for sentence in publication.prices if (found := _rule(sentence))), None)
+    schema = {name: parameter.fields for name, parameter in drafted.items() if parameter.fields}
+    price, remarks = _price(publication, schema)
     model = tomlkit.table()
     model["slug"] = publication.slug
     model["price_version"] = publication.updated or today.isoformat()
@@ -48,37 +48,37 @@ def _model(publication: Publication, today: date) -> Table:
     if publication.run_seconds:
         model["usual_run_seconds"] = publication.run_seconds
         model["max_run_seconds"] = max(600, 10 * publication.run_seconds)
-    for remark in (*_price_remarks(publication, rule), *_left_out(drafted)):
+    for remark in (*remarks, *_left_out(drafted)):
         model.add(tomlkit.comment(remark))
-    if rule:
-        model["price"] = rule
-    model["input"] = _inputs(drafted)
+    if price and price.quantities:
+        model["quantity"] = _tables(price.quantities)
+    if price:
+        model["price"] = _rule(price.rule)
+    model["input"] = _tables(schema)
     return model
 
 
-def _price_remarks(publication: Publication, rule: Mapping[str, str] | None) -> Iterator[str]:
-    for sentence in publication.prices:
-        yield f"Upstream says of the price: {one_line(sentence)}"
-    if not publication.prices:
-        yield "Upstream's schema says nothing of the price; the model's page does."
-    if rule is None:
-        yield "A [model.price] with its kind and amounts belongs here."
+def _price(publication: Publication, schema: _Schema) -> tuple[DraftedPrice | None, list[str]]:
+    """Give the price, where what upstream says can mean only one, and what is to be told of it."""
+    remarks = [f"Upstream says of the price: {one_line(sentence)}" for sentence in publication.prices]
+    remarks = remarks or ["Upstream's schema says nothing of the price; the model's page does."]
+    # Where there is a table it says everything: a sentence beside it may be one row of it.
+    ways = [publication.rows] if publication.rows else [(PriceRow("", each),) for each in publication.prices]
+    price = next((found for rows in ways if (found := draft_price(rows, schema))), None)
+    fault = _fault(publication.slug, price, schema) if price else None
+    if price and fault is None:
+        return price, remarks
+    unfit = [f"Read as a price, it does not fit the parameters: {fault}"] if fault else []
+    return None, [*remarks, *unfit, "A [model.price] with its kind and amounts belongs here."]
 
 
-def _rule(sentence: str) -> dict[str, str] | None:
-    """Give the price rule of a sentence that can mean only one; None for any other."""
-    if (found := _MEGAPIXEL.fullmatch(sentence)) and _amounts(found[1], found[2]):
-        return {"kind": "megapixel", "base_usd": found[1], "extra_usd": found[2]}
-    if (found := _FIXED.fullmatch(sentence)) and _amounts(found[1]):
-        return {"kind": "fixed", "usd": found[1]}
-    return None
-
-
-def _amounts(*texts: str) -> bool:
+def _fault(slug: str, price: DraftedPrice, schema: _Schema) -> str | None:
+    """Say why a model cannot have this price, such as a value compared that its parameter never has."""
     try:
-        return all(parse_usd(text) >= 0 for text in texts)
-    except MoneyError:
-        return False
+        msgspec.convert({"slug": slug, "price": price.rule, "quantity": price.quantities, "input": schema}, Model)
+    except msgspec.ValidationError as error:
+        return one_line(str(error))
+    return None
 
 
 def _left_out(drafted: Mapping[str, Drafted]) -> Iterator[str]:
@@ -87,12 +87,19 @@ def _left_out(drafted: Mapping[str, Drafted]) -> Iterator[str]:
             yield f"Of parameter {one_line(name, 60)}: {note}"
 
 
-def _inputs(drafted: Mapping[str, Drafted]) -> Table:
-    inputs = tomlkit.table(is_super_table=True)
-    for name, parameter in drafted.items():
-        if parameter.fields:
-            inputs[name] = _parameter(parameter.fields)
-    return inputs
+def _tables(entries: Mapping[str, Mapping[str, Any]]) -> Table:
+    tables = tomlkit.table(is_super_table=True)
+    for name, fields in entries.items():
+        tables[name] = _parameter(fields)
+    return tables
+
+
+def _rule(rule: Mapping[str, Any]) -> Table:
+    """Write a rule, the rows of a table each in a line."""
+    table = tomlkit.table()
+    for field, value in rule.items():
+        table[field] = tomlkit.item(value).multiline(True) if field == "rows" else value
+    return table
 
 
 def _parameter(fields: Mapping[str, Any]) -> Table:

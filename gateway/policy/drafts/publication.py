@@ -1,7 +1,7 @@
 """A publication: what upstream says of a model, before anything is made of it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -10,12 +10,20 @@ class PublicationUnreadable(Exception):
     """Says why an answer or a page is no description of a model."""
 
 
+class PriceRow(NamedTuple):
+    """A row of the table of prices: its condition, empty where it has none, and what it says of the price."""
+
+    condition: str
+    price: str
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """One model as upstream describes it.
 
-    `properties` are its parameters by name, each a JSON schema; `prices` are the sentences that speak of its price;
-    `updated` is the day of the description, as upstream writes it, and `run_seconds` its usual time.
+    `properties` are its parameters by name, each a JSON schema; `prices` are the sentences that speak of its price,
+    `rows` its table of prices, of which the first that applies decides; `updated` is the day of the description, as
+    upstream writes it, and `run_seconds` its usual time.
     """
 
     slug: str
@@ -24,6 +32,7 @@ class Publication:
     properties: dict[str, dict[str, Any]]
     required: frozenset[str] = frozenset()
     prices: tuple[str, ...] = ()
+    rows: tuple[PriceRow, ...] = ()
     updated: str | None = None
     run_seconds: int | None = None
 
