@@ -4,6 +4,8 @@ Workers write their values into files that they share with the parent, which add
 counter is right with any number of workers, and survives the death of one.
 """
 
+from bisect import bisect_left
+from collections import Counter as Counts
 from collections.abc import Callable, Container, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -11,6 +13,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 #: Seconds; from a cached answer to a synchronous run.
 BUCKETS: Sequence[float] = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 LEDGER_BUCKETS: Sequence[float] = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1)
+
+
+class Durations(Histogram):
+    """A histogram that takes many durations at once: a file has each bucket written once, and not once for each."""
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Observe every one of them, as `observe` does."""
+        self._sum.inc(sum(seconds))
+        for bucket, count in Counts(bisect_left(self._upper_bounds, each) for each in seconds).items():
+            self._buckets[bucket].inc(count)
 
 
 class Telemetry:
@@ -27,8 +39,12 @@ class Telemetry:
             return Histogram(name, text, labels, buckets=buckets, registry=registry)
 
         self.requests = counter("gateway_requests", "Requests answered", "route", "status")
-        self.request_seconds = histogram(
-            "gateway_request_duration_seconds", "Time from a request to the end of its answer", BUCKETS, "route"
+        self.request_seconds = Durations(
+            "gateway_request_duration_seconds",
+            "Time from a request to the end of its answer",
+            ["route"],
+            buckets=BUCKETS,
+            registry=registry,
         )
         self.upstream_seconds = histogram(
             "gateway_upstream_request_duration_seconds", "Time of a call to upstream", BUCKETS, "operation"
@@ -72,13 +88,13 @@ class Telemetry:
             multiprocess_mode="livemax",
         )
 
-    def counting(self, route: str, status: str) -> Callable[[float], None]:
-        """Give what counts a request of this route and status, told its seconds; the look-up of labels costs more."""
+    def counting(self, route: str, status: str) -> Callable[[Sequence[float]], None]:
+        """Give what counts requests of this route and status, told the seconds of each; it looks no label up."""
         requests, seconds = self.requests.labels(route, status), self.request_seconds.labels(route)
 
-        def count(took: float) -> None:
-            requests.inc()
-            seconds.observe(took)
+        def count(took: Sequence[float]) -> None:
+            requests.inc(len(took))
+            seconds.observe_all(took)
 
         return count
 

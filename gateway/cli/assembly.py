@@ -33,6 +33,7 @@ from gateway.server.in_force import AppInForce
 from gateway.server.owners import Owners
 from gateway.server.parts import AccountParts, Parts
 from gateway.server.recording import Recorder
+from gateway.server.tally import RequestLog
 from gateway.settlement.arrivals import Arrivals
 from gateway.settlement.history import History
 from gateway.settlement.inquest import Inquest
@@ -79,6 +80,7 @@ class Assembly:
         private_destinations: Collection[str] = (),
         journal_days: int | None = None,
         probe: Probe | None = None,
+        request_log: RequestLog | None = None,
         alone: bool = False,
     ) -> None:
         self.app = AppInForce()
@@ -96,6 +98,7 @@ class Assembly:
         self._private_destinations = private_destinations
         self._journal_days = journal_days
         self._probe = probe
+        self._request_log = request_log
         self._alone = alone
         self._scripts = load_scripts()
         self._owners = owners
@@ -130,6 +133,7 @@ class Assembly:
             self._addresses,
             self._private_destinations,
             self._probe,
+            self._request_log,
         )
         self.app.put(GatewayApp(parts))
         self._act()

@@ -23,6 +23,7 @@ from gateway.ledger.store import Store, connect
 from gateway.policy import FolderWatch, Policy, PolicyInvalid, Problem, load_policy, with_key
 from gateway.server.owners import HostOwners, Owners
 from gateway.server.serving import serve_app
+from gateway.server.tally import RequestLog
 from gateway.telemetry import Telemetry
 from gateway.upstream.direct.exchange import DirectUpstream
 from gateway.upstream.guarded import PublicTransport
@@ -72,7 +73,9 @@ def read_policy(folder: Path, demo_key: DemoKey | None) -> Policy:
         raise PolicyInvalid([Problem(str(folder), "", f"cannot hold the demo key: {error}")]) from error
 
 
-async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, str]) -> None:
+async def work(
+    config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, str], request_log: RequestLog
+) -> None:
     """Serve until `stop` is set."""
     telemetry = Telemetry(CollectorRegistry())
     async with AsyncExitStack() as stack:
@@ -101,6 +104,7 @@ async def work(config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, 
             private_destinations=config.private_destinations,
             journal_days=config.journal_retention,
             probe=probe,
+            request_log=request_log,
             alone=config.alone,
         )
         follower = _follow(config, assembly, store)
@@ -140,9 +144,8 @@ async def _main(config: WorkerConfig) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(config, stop, os.environ)
+    await work(config, stop, os.environ, log_to_stderr(logging.INFO))
 
 
 if __name__ == "__main__":
-    log_to_stderr(logging.INFO)
     uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerConfig)))

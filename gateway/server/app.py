@@ -3,11 +3,9 @@
 import logging
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import msgspec
 from starlette.routing import Match, Router
 from starlette.types import Message, Receive, Scope, Send
 
@@ -23,8 +21,8 @@ from gateway.server.parts import Parts
 from gateway.server.poll import Polls
 from gateway.server.refusals import STATUS, as_refusal, body_of
 from gateway.server.relay import Relays
+from gateway.server.tally import RequestIds, Tally
 
-log = logging.getLogger("gateway.requests")
 faults = logging.getLogger("gateway.app")
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -33,7 +31,6 @@ _CREATE = frozenset(("/v1/prediction", "/v1/prediction/"))
 _RUN = "/v1/prediction/run"
 _POLL = "/v1/prediction/"
 _CANCEL = "/cancel"
-_KEY = re.compile(r"elg_[0-9A-Za-z]{16,}")
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
 
@@ -47,15 +44,15 @@ class GatewayApp:
             OwnRoutes(parts).routes() + Relays(parts).routes() + PaidRoutes(parts).routes() + Hooks(parts).routes()
         )
         self._router = Router(routes=self._routes, redirect_slashes=False)
-        self._telemetry = parts.telemetry
-        self._counted: dict[tuple[str, int], Callable[[float], None]] = {}
+        self._tally = Tally(parts.telemetry, parts.request_log)
+        self._ids = RequestIds()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, last: bool) -> None:
         """Answer one request. Raises PolicyBehind, with nothing answered or changed, unless it is the `last` try."""
         if scope["type"] != "http":
             raise RuntimeError(f"this app serves http and not {scope['type']}")
         begun = time.perf_counter()
-        state = scope["state"] = {"request_id": _request_id(scope), "facts": {}, "last": last}
+        state = scope["state"] = {"request_id": self._request_id(scope), "facts": {}, "last": last}
         watched = _Watched(send, state["request_id"])
         route, endpoint = self._find(scope)
         again = False
@@ -69,7 +66,8 @@ class GatewayApp:
             await self._refuse(watched, as_refusal(error))
         finally:
             if not again:
-                self._account(scope, route, watched.status, time.perf_counter() - begun)
+                took = time.perf_counter() - begun
+                self._tally.add(state["request_id"], scope["method"], route, watched.status, took, state["facts"])
 
     def _find(self, scope: Scope) -> tuple[str, Endpoint]:
         """Name the route (a closed set, for metrics), and give what answers it."""
@@ -107,21 +105,12 @@ class GatewayApp:
         await send({"type": "http.response.start", "status": STATUS[refused.code], "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _account(self, scope: Scope, route: str, status: int, seconds: float) -> None:
-        count = self._counted.get((route, status))
-        if count is None:
-            count = self._counted[route, status] = self._telemetry.counting(route, str(status))
-        count(seconds)
-        if log.isEnabledFor(logging.INFO):
-            line = {
-                "request_id": scope["state"]["request_id"],
-                "method": scope["method"],
-                "route": route,
-                "status": status,
-                "ms": round(seconds * 1000, 2),
-            }
-            # A client may put its key into anything that it names; none is ever written down.
-            log.info(_KEY.sub("elg_***", msgspec.json.encode(line | scope["state"]["facts"]).decode()))
+    def _request_id(self, scope: Scope) -> str:
+        """Take the client's own id where it is a plain word; else make one."""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                return str(value.decode("ascii"))
+        return self._ids.make()
 
 
 class _Watched:
@@ -156,11 +145,3 @@ async def _refuse_route(scope: Scope, _receive: Receive, _send: Send) -> None:
         f"the gateway does not pass {scope['method']} {scope['path'][:200]} on: only routes whose cost it can hold, "
         "and free ones that show a tenant nothing of another",
     )
-
-
-def _request_id(scope: Scope) -> str:
-    """Take the client's own id where it is a plain word; else make one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return str(value.decode("ascii"))
-    return str(uuid.uuid4())

@@ -16,6 +16,7 @@ from gateway.policy import Policy, Principal
 from gateway.server.authentication import InvalidKey, authenticate
 from gateway.server.owners import Owners
 from gateway.server.recording import Recorder
+from gateway.server.tally import RequestLog
 from gateway.settlement.arrivals import Arrivals
 from gateway.settlement.looks import Looks
 from gateway.settlement.settlement import Settlement
@@ -43,7 +44,7 @@ class Parts:
 
     `accounts` are those of the policy, and those that left it with predictions to be settled.
     `private_destinations` are host:port that tenants' addresses may lead to though they are not public. `probe` looks
-    at input images.
+    at input images. Without `request_log` no request has its line in the log.
     """
 
     policy: Policy
@@ -56,6 +57,7 @@ class Parts:
     addresses: Addresses
     private_destinations: Collection[str] = ()
     probe: Probe | None = None
+    request_log: RequestLog | None = None
 
     def authenticate(self, scope: Scope) -> Principal:
         """Find whose key a request carries, and note it for the log. Raises Refused (`invalid_key`)."""
