@@ -17,10 +17,11 @@ PRESET_PIXELS = MappingProxyType(
         "landscape_16_9": 1024 * 576,
     }
 )
-_PAIR = re.compile(r"\s*(\d{1,9})\s*[xX×*]\s*(\d{1,9})\s*")
+_PAIR = re.compile(r"\s*([0-9]{1,9})\s*[xX×*]\s*([0-9]{1,9})\s*")
 _LINES = re.compile(r"([1-9][0-9]{1,3})[pP]")
 _THOUSANDS = re.compile(r"([1-9][0-9]?)[kK]")
 _RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
+#: Digits of any script: nobody but us may read such as a number, so they state no size, and may hide a large one.
 _NUMBER = re.compile(r"\d+")
 #: Two sides with no more digits than this between them make less than a megapixel, below any upper bound.
 _HARMLESS_DIGITS = 6

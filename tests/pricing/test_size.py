@@ -46,7 +46,7 @@ def test_a_resolution_states_a_size(lax: Model, value: str, pixels: int) -> None
     assert quote(lax, {"image_size": value}).quantities["pixels"] == pixels
 
 
-@pytest.mark.parametrize("value", ["auto", "", "16:9", "landscape_21_9", "Square_HD", "HD", "0p"])
+@pytest.mark.parametrize("value", ["auto", "", "16:9", "landscape_21_9", "Square_HD", "HD", "0p", "١x١"])
 def test_a_name_without_a_size_is_estimated_and_held_at_the_upper_bound_and_said(lax: Model, value: str) -> None:
     price = quote(lax, {"image_size": value})
     assert price.estimate == price.hold == BASE + 3 * EXTRA
@@ -61,6 +61,7 @@ def test_a_name_without_a_size_is_estimated_and_held_at_the_upper_bound_and_said
         "8000x8000px",
         "8000.0x8000.0",
         "8000 by 8000",
+        "８０００x８０００",
         '{"width": 8000, "height": 8000}',
         "9" * 5000 + "x1",
         {},
