@@ -59,6 +59,18 @@ def test_a_page_with_its_line_ends_reads_as_one_without() -> None:
     assert read_page(lines) == read_page(PAGE)
 
 
+@pytest.mark.parametrize(
+    ("constraints", "bounds"),
+    [("1–4", (1, 4)), ("-1 - 07", (-1, 7)), ("0.5–2", (0.5, 2)), ("1–" + "9" * 5000, (None, None))],
+)
+def test_a_range_of_the_page_bounds_the_parameter(
+    constraints: str, bounds: tuple[float | None, float | None]
+) -> None:
+    row = f"| strength | number | No | - | {constraints} | - |"
+    strength = model_of(page(LIST, [], [PROMPT, row])).input["strength"]
+    assert (strength.min, strength.max) == bounds
+
+
 def test_what_the_page_says_of_the_price_stands_in_the_draft() -> None:
     text = write_draft(read_page(PAGE), TODAY)
     assert text.count("Per-megapixel pricing: $0.014 base + $0.001/extra MP (ceil rounding)") == 1

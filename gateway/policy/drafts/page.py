@@ -13,7 +13,8 @@ from gateway.policy.drafts.publication import PriceRow, Publication, Publication
 _COLUMNS = frozenset(("parameter", "type", "required", "default", "constraints", "description"))
 #: A fact in the lists at the top: "- **Model Slug:** nano-banana".
 _FACT = r"- \*\*{}:\*\*\s*(.+?)\s*(?=- \*\*|#|\n|$)"
-_RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\s*[–—-]\s*(-?\d+(?:\.\d+)?)")
+_NUMBER = r"(-?[0-9]{1,18}(?:\.[0-9]{1,18})?)"
+_RANGE = re.compile(rf"{_NUMBER}\s*[–—-]\s*{_NUMBER}")
 #: The words of a JSON schema for the least and the most, by type.
 _BOUNDS = {
     "string": ("minLength", "maxLength"),
@@ -32,7 +33,7 @@ def read_page(text: str) -> Publication:
     if not rows or not rows[0].keys() >= _COLUMNS:
         raise PublicationUnreadable('the page has no table of parameters below "## Input Schema"')
     prices = tuple(_price_rows(text))
-    run = re.match(r"\d+", _fact(text, "Estimated Processing Time") or "")
+    run = re.match(r"[0-9]{1,6}", _fact(text, "Estimated Processing Time") or "")
     return Publication(
         slug=slug,
         title=re.sub(r"\s+", " ", text.partition("## ")[0].strip(" #\n"))[:200],
@@ -88,10 +89,14 @@ def _property(row: dict[str, str]) -> dict[str, Any]:
         schema["default"] = _value(row["default"], kind)
     bounds = _RANGE.fullmatch(row["constraints"])
     if bounds and kind in _BOUNDS:
-        schema |= zip(_BOUNDS[kind], (json.loads(bounds[1]), json.loads(bounds[2])), strict=True)
+        schema |= zip(_BOUNDS[kind], map(_bound, bounds.groups()), strict=True)
     elif row["constraints"] not in ("", "-"):
         schema["enum"] = [_value(part.strip(), kind) for part in row["constraints"].split(",")]
     return schema
+
+
+def _bound(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
 
 
 def _value(text: str, kind: str) -> object:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from gateway.domain.money import format_usd, parse_usd
 
 #: An amount of a page, as the first group of an expression has it.
-USD = r"\$(\d+(?:\.\d+)?)"
+USD = r"\$([0-9]{1,9}(?:\.[0-9]+)?)"
+_LENGTH = r"([0-9]{1,4})"
 #: What a sentence may begin with, such as "720p pricing (fallback): ".
 _LABEL = r"(?:[^$:]*: )?"
 #: The names that guards of many models share; elsewhere a quantity has the name of its parameter.
@@ -81,9 +82,9 @@ _SENTENCES: tuple[tuple[str, str, Callable[[Sequence[str]], DraftedPrice]], ...]
     (rf"{_LABEL}{USD}(?:/| per )second(?: of generated video)?", "duration", _seconds),
     (rf"{_LABEL}{USD}(?:/| per )image(?: \(input\.num_images, default 1\))?", "num_images", _images),
     (rf"{_LABEL}{USD} per 1,000 characters of input prompt", "prompt", _characters),
-    (rf"A (\d+)-second video costs {USD}\. Each additional second costs {USD}", "duration", _base_plus_extra),
+    (rf"A {_LENGTH}-second video costs {USD}\. Each additional second costs {USD}", "duration", _base_plus_extra),
     (
-        rf"For (\d+)s video your request will cost {USD}\. For every additional second you will be charged {USD}",
+        rf"For {_LENGTH}s video your request will cost {USD}\. For every additional second you will be charged {USD}",
         "duration",
         _base_plus_extra,
     ),
