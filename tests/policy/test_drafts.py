@@ -86,6 +86,7 @@ def test_what_the_page_says_of_the_price_stands_in_the_draft() -> None:
         ("$0.04 per image", {"kind": "per_unit", "quantity": "images", "usd": "0.04"}),
         ("$0.1.7", None),
         ("Price per image: $0.04", None),
+        ("$0.00000000", None),
         ("$0.045 per second of generated video.", None),  # of a model without a duration
         ("1 million video tokens costs $2.5.", None),
         ("$0.000000001", None),
@@ -220,6 +221,7 @@ def test_a_table_of_prices_becomes_the_rule_that_it_states(
         (TABLE, ['| range | duration >= "5" | $0.28 |'], ""),
         (TABLE, ["| multiply_numeric | num_videos (per unit) | $0.28 |"], ""),
         (TABLE, ['| value_match | duration == "5" | $0.000000001 |'], ""),
+        (TABLE, ['| value_match | duration == "5" | $0.00000000 |'], ""),
         (LIST, ['| generate_audio == "false" | $1.2 per 1M tokens |', "| Rule 2 | $2.4 per 1M tokens |"], ""),
         (LIST, ['| duration == "5" AND resolution == "4k" | $0.28/second |'], ""),
         ("| What | How much |\n| --- | --- |", ["| Rule 1 | $0.28 |"], ""),

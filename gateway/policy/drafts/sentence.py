@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from gateway.domain.money import format_usd, parse_usd
+from gateway.domain.money import MoneyError, format_usd, parse_usd
 
 #: An amount of a page, as the first group of an expression has it.
 USD = r"\$([0-9]{1,9}(?:\.[0-9]+)?)"
@@ -43,8 +43,14 @@ def per_unit(parameter: str, usd: str) -> DraftedPrice:
 
 
 def written(usd: str) -> str:
-    """Write an amount of a page as policy files have it. Raises MoneyError."""
-    return format_usd(parse_usd(usd))
+    """Write an amount of a page as policy files have it.
+
+    Raises MoneyError, also for nothing: pages whose price is not known say "$0.00000000".
+    """
+    units = parse_usd(usd)
+    if not units:
+        raise MoneyError("nothing is no price")
+    return format_usd(units)
 
 
 def _megapixel(groups: Sequence[str]) -> DraftedPrice:
