@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from gateway.cli.child import Child, execute
 from gateway.ledger.children import bound_to_parent
 
 log = logging.getLogger("gateway.processes")
@@ -24,25 +24,26 @@ class ChildFailed(Exception):
 class Workers:
     """Worker processes on one socket; one that dies is replaced until they are stopped.
 
-    `config` gives what a worker reads from its standard input, for the descriptor on which it says that it is ready;
-    `ended` is told the process id of each that ends.
+    The first are those `forked`; `command` starts others, which inherit the descriptors `inherited`. `ended` is told
+    the process id of each that ends.
     """
 
     def __init__(
         self,
+        forked: Iterable[Child],
         command: Sequence[str],
-        config: Callable[[int], bytes],
         environ: Mapping[str, str],
         inherited: Sequence[int],
         ended: Callable[[int], object],
     ) -> None:
+        self._forked = deque(forked)
         self._command = list(command)
-        self._config = config
         self._environ = dict(environ)
         self._inherited = tuple(inherited)
         self._ended = ended
-        self._running: set[asyncio.subprocess.Process] = set()
-        self._ready: set[asyncio.subprocess.Process] = set()
+        self._config: Callable[[int], bytes] | None = None
+        self._running: set[Child] = set()
+        self._ready: set[Child] = set()
         self._watchers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -51,94 +52,76 @@ class Workers:
         """How many workers run."""
         return len(self._running)
 
-    async def start(self, count: int) -> None:
-        """Start workers and wait until all of them accept. Raises ChildFailed."""
+    async def start(self, count: int, config: Callable[[int], bytes]) -> None:
+        """Start workers and wait until all of them accept. Raises ChildFailed.
+
+        `config` gives what a worker is told, for the descriptor on which it says that it is ready.
+        """
+        self._config = config
         started = await asyncio.gather(*(self._start() for _ in range(count)))
-        self._watchers = [asyncio.ensure_future(self._watch(process)) for process in started]
+        self._watchers = [asyncio.ensure_future(self._watch(child)) for child in started]
 
     def read_again(self) -> None:
         """Ask every worker that is up to read policy and secrets again."""
-        for process in self._ready:
-            process.send_signal(signal.SIGHUP)
+        for child in self._ready:
+            child.signal(signal.SIGHUP)
+
+    async def dismiss(self) -> None:
+        """End the forked workers that were not started."""
+        for child in self._forked:
+            child.dismiss()
+            await child.ended()
 
     async def stop(self) -> None:
         """Ask every worker to drain, and wait for it."""
         self._stopping.set()
-        for process in list(self._running):
-            process.send_signal(signal.SIGTERM)
+        for child in list(self._running):
+            child.signal(signal.SIGTERM)
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        read_fd, write_fd = os.pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                env=self._environ,
-                pass_fds=(*self._inherited, write_fd),
-                stdin=asyncio.subprocess.PIPE,  # and no argument: those are seen by every user of the machine
-                start_new_session=True,  # a terminal's Ctrl-C reaches the parent alone, which drains
-                preexec_fn=bound_to_parent(signal.SIGKILL),
-            )
-            self._running.add(process)
-            await _tell(process, self._config(write_fd))
-        finally:
-            os.close(write_fd)
-        if not await _said_ready(read_fd):
-            self._running.discard(process)
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    async def _start(self) -> Child:
+        assert self._config is not None  # noqa: S101 (they are started by `start`)
+        child = self._forked.popleft() if self._forked else execute(self._command, self._environ, self._inherited)
+        self._running.add(child)
+        child.tell(self._config(child.ready_fd))
+        if not await _is_ready(child):
+            self._running.discard(child)
+            child.signal(signal.SIGKILL)
+            await child.ended()
             raise ChildFailed("a worker did not start; the lines above say why")
-        self._ready.add(process)
-        return process
+        self._ready.add(child)
+        return child
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, child: Child) -> None:
         """Replace a worker that dies, with a growing pause where it dies again and again."""
         pause = 0.1
         while True:
-            status = await process.wait()
-            self._running.discard(process)
-            self._ready.discard(process)
-            self._ended(process.pid)
+            status = await child.ended()
+            self._running.discard(child)
+            self._ready.discard(child)
+            self._ended(child.pid)
             if self._stopping.is_set():
                 return
-            log.error("worker %d died with status %d; another is started", process.pid, status)
+            log.error("worker %d died with status %d; another is started", child.pid, status)
             await asyncio.sleep(pause)
             if self._stopping.is_set():
                 return
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
             try:
-                process = await self._start()
+                child = await self._start()
             except ChildFailed as error:
                 log.error("%s", error)  # noqa: TRY400 (the worker has told its own story)
                 continue
             pause = 0.1
             if self._stopping.is_set():  # it began too late to be asked with the others
-                process.send_signal(signal.SIGTERM)
+                child.signal(signal.SIGTERM)
 
 
-async def _tell(process: asyncio.subprocess.Process, config: bytes) -> None:
-    """Write a worker's configuration; one that died before it could read says so by not getting ready."""
-    assert process.stdin is not None  # noqa: S101 (it was asked for as a pipe)
-    with suppress(ConnectionError):
-        process.stdin.write(config)
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _said_ready(read_fd: int) -> bool:
-    """Wait for the byte that a worker writes once it accepts; the end of the pipe means that it died."""
-    reader = asyncio.StreamReader()
-    pipe = os.fdopen(read_fd, "rb", buffering=0)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
+async def _is_ready(child: Child) -> bool:
     try:
-        return bool(await asyncio.wait_for(reader.read(1), START_SECONDS))
+        return await asyncio.wait_for(child.ready(), START_SECONDS)
     except TimeoutError:
         return False
-    finally:
-        transport.close()
 
 
 async def start_sandbox(environ: Mapping[str, str], data_dir: Path) -> tuple[asyncio.subprocess.Process, str]:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from gateway.cli.following import pause
 from gateway.ledger.enactment import Enactment, InForce
@@ -24,8 +23,7 @@ class PolicyWatch:
     def __init__(
         self,
         policy: Policy,
-        folder: Path,
-        load: Callable[[], Policy],
+        folder: FolderWatch,
         enactment: Callable[[str], Enactment],
         *,
         secrets_needed: bool,
@@ -35,7 +33,7 @@ class PolicyWatch:
         self.behind: str | None = None
         self.reloads = {"adopted": 0, "invalid": 0}
         self.numbers: dict[str, int] = {}
-        self._folder = FolderWatch(load, folder, policy.version)
+        self._folder = folder
         self._secrets_needed = secrets_needed
         self._enactment = enactment
         self._enactments: dict[str, Enactment] = {}

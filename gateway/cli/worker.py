@@ -9,10 +9,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import uvloop
 from prometheus_client import CollectorRegistry
+from setproctitle import setproctitle
 
 from gateway.cli.assembly import Assembly
 from gateway.cli.following import PolicyFollower
@@ -20,7 +22,7 @@ from gateway.cli.logs import log_to_stderr
 from gateway.domain.secret import Secret
 from gateway.ledger.enactment import read_in_force
 from gateway.ledger.store import Store, connect
-from gateway.policy import FolderWatch, Policy, PolicyInvalid, Problem, load_policy, with_key
+from gateway.policy import FolderWatch, Policy, PolicyInvalid, Problem, Stamp, load_policy, settled_stamp, with_key
 from gateway.server.owners import HostOwners, Owners
 from gateway.server.serving import serve_app
 from gateway.server.tally import RequestLog
@@ -45,7 +47,7 @@ class DemoKey(msgspec.Struct, frozen=True):
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):
-    """What the parent tells a worker, as JSON on its standard input."""
+    """What the parent tells a worker, as JSON."""
 
     policies: str
     store_url: str
@@ -62,6 +64,19 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     demo_key: DemoKey | None = None
 
 
+class Loaded(NamedTuple):
+    """A policy, and the stamp of its files before they were read; None where that tells no later change of them."""
+
+    policy: Policy
+    stamp: Stamp | None
+
+
+def load(folder: Path, demo_key: DemoKey | None) -> Loaded:
+    """Load the policy for a process that follows its folder. Raises PolicyInvalid."""
+    stamp = settled_stamp(folder)
+    return Loaded(read_policy(folder, demo_key), stamp)
+
+
 def read_policy(folder: Path, demo_key: DemoKey | None) -> Policy:
     """Load the policy, with this machine's demo key where there is one. Raises PolicyInvalid."""
     policy = load_policy(folder)
@@ -73,8 +88,8 @@ def read_policy(folder: Path, demo_key: DemoKey | None) -> Policy:
         raise PolicyInvalid([Problem(str(folder), "", f"cannot hold the demo key: {error}")]) from error
 
 
-async def work(
-    config: WorkerConfig, stop: asyncio.Event, environ: Mapping[str, str], request_log: RequestLog
+async def serve(
+    config: WorkerConfig, loaded: Loaded, stop: asyncio.Event, environ: Mapping[str, str], request_log: RequestLog
 ) -> None:
     """Serve until `stop` is set."""
     telemetry = Telemetry(CollectorRegistry())
@@ -107,7 +122,7 @@ async def work(
             request_log=request_log,
             alone=config.alone,
         )
-        follower = _follow(config, assembly, store)
+        follower = _follow(config, loaded, assembly, store)
         stack.push_async_callback(assembly.aclose, DRAIN_SECONDS)
         await follower.catch_up()
         following = asyncio.ensure_future(follower.run())
@@ -123,11 +138,10 @@ async def _drain(stop: asyncio.Event, assembly: Assembly) -> None:
     assembly.let_nobody_wait()
 
 
-def _follow(config: WorkerConfig, assembly: Assembly, store: Store) -> PolicyFollower:
+def _follow(config: WorkerConfig, loaded: Loaded, assembly: Assembly, store: Store) -> PolicyFollower:
     """Adopt the policy of the folder, and see to it that its changes are adopted as they come into force."""
-    folder = Path(config.policies)
-    policy = read_policy(folder, config.demo_key)
-    watch = FolderWatch(lambda: read_policy(folder, config.demo_key), folder, policy.version)
+    folder, (policy, stamp) = Path(config.policies), loaded
+    watch = FolderWatch(lambda: read_policy(folder, config.demo_key), folder, policy.version, stamp)
     follower = PolicyFollower(watch, policy, assembly.adopt, lambda account: read_in_force(store, account))
     assembly.app.catch_up = follower.catch_up
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, follower.read_again)
@@ -135,17 +149,28 @@ def _follow(config: WorkerConfig, assembly: Assembly, store: Store) -> PolicyFol
 
 
 def _tell_ready(ready_fd: int) -> None:
-    with suppress(OSError):
+    with suppress(OSError):  # and it stays open: its end is how the parent learns of this process's
         os.write(ready_fd, b"1")
-        os.close(ready_fd)
 
 
-async def _main(config: WorkerConfig) -> None:
+def work(config_fd: int, loaded: Loaded | None = None) -> None:
+    """Read the configuration and serve until SIGTERM; a forked worker has its parent's policy `loaded`."""
+    with os.fdopen(config_fd, "rb") as pipe:
+        told = pipe.read()
+    if not told:  # the parent has given up
+        return
+    setproctitle("gateway worker")
+    request_log = log_to_stderr(logging.INFO)
+    config = msgspec.json.decode(told, type=WorkerConfig)
+    uvloop.run(_main(config, loaded or load(Path(config.policies), config.demo_key), request_log))
+
+
+async def _main(config: WorkerConfig, loaded: Loaded, request_log: RequestLog) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(config, stop, os.environ, log_to_stderr(logging.INFO))
+    await serve(config, loaded, stop, os.environ, request_log)
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerConfig)))
+    work(sys.stdin.fileno())

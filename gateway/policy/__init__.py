@@ -5,7 +5,7 @@ what stands alone, `linking` what refers to others; `policy` is the result.
 """
 
 from gateway.policy.alerts import read_address
-from gateway.policy.following import FolderWatch
+from gateway.policy.following import FolderWatch, Stamp, settled_stamp
 from gateway.policy.loading import load_policy, review_policy
 from gateway.policy.policy import Account, AlertAddress, Policy, Principal, Tenant, UpstreamKey, with_key
 from gateway.policy.problems import PolicyInvalid, Problem
@@ -20,11 +20,13 @@ __all__ = [
     "Principal",
     "Problem",
     "SecretMissing",
+    "Stamp",
     "Tenant",
     "UpstreamKey",
     "load_policy",
     "read_address",
     "read_secret",
     "review_policy",
+    "settled_stamp",
     "with_key",
 ]

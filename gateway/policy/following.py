@@ -20,15 +20,18 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 class FolderWatch:
     """Gives every new content of a folder; `version` is that of the content that is known at first.
 
+    `seen` is the folder's `settled_stamp` from before that was read. Without it the first look reads the folder
+    again, so that a change between is not missed.
+
     Files are compared by time, size and inode, so that a link which Kubernetes swaps counts as a change. Work on
     files is done in a thread. A file that changes while it is read is read again.
     """
 
-    def __init__(self, load: Callable[[], Policy], folder: Path, version: str) -> None:
+    def __init__(self, load: Callable[[], Policy], folder: Path, version: str, seen: Stamp | None = None) -> None:
         self._load = load
         self._folder = folder
         self._version = version
-        self._seen: Stamp | None = None  # so that a change between the first load and the first look is not missed
+        self._seen = seen
         self._problem = ""
 
     async def look(self) -> Policy | PolicyInvalid | None:
@@ -53,6 +56,12 @@ class FolderWatch:
         # What follows something invalid is news, even if it is what was in force before.
         self._version, self._problem = version, problem
         return found
+
+
+def settled_stamp(folder: Path) -> Stamp | None:
+    """Look at the files before they are read, for a FolderWatch; None where the next change might not show."""
+    stamp = _stamp(folder)
+    return stamp if _settled(stamp) else None
 
 
 def _load(load: Callable[[], Policy]) -> Policy | PolicyInvalid:

@@ -116,7 +116,7 @@ class Gateway(Program):
 
     @property
     def workers(self) -> list[int]:
-        return self.family("gateway.cli.worker")
+        return self.family("gateway worker")
 
     @property
     def store(self) -> int:
