@@ -25,6 +25,7 @@ def test_every_model_of_the_book_runs_in_the_sandbox() -> None:
         ("seedance-v1-pro-text-to-video", ("quantity", "pixels", "margin_percent"), 0),
         ("gpt-image-v2-text-to-image", ("quantity", "image_output_tokens", "most"), 20_000),
         ("kling-v1-5-pro-text-to-video", ("price", "usd"), "0.09"),
+        (holds.KLEIN, ("price", "max_megapixels"), 3),
     ],
 )
 def test_a_hold_that_is_too_small_is_found(
