@@ -1,8 +1,8 @@
 """Eachlabs: the calls that the gateway makes, each by a chosen key of an account."""
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from urllib.parse import quote, urlencode
 
@@ -56,7 +56,7 @@ class Eachlabs:
         Raises NotSent or OutcomeUnknown.
         """
         # The body was read as JSON in UTF-8, and must be read as nothing else upstream.
-        typed = [(b"content-type", b"application/json"), *(pair for pair in headers if pair[0] != b"content-type")]
+        typed = [(b"content-type", b"application/json"), *[pair for pair in headers if pair[0] != b"content-type"]]
         sent = self._headers(typed, key, request_id)
         request = Outgoing("POST", self._base + path, sent, body, answer_s, send_by)
         return await self._send("run" if path.endswith("/run") else "create", request)
@@ -160,10 +160,20 @@ class Eachlabs:
         with self._timed(operation):
             return await self._client.send(request)
 
-    @contextmanager
-    def _timed(self, operation: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._observed(operation)(time.perf_counter() - begun)
+    def _timed(self, operation: str) -> "_Timed":
+        return _Timed(self._observed(operation))
+
+
+class _Timed:
+    """Tells how many seconds its block took."""
+
+    __slots__ = ("_begun", "_observe")
+
+    def __init__(self, observe: Callable[[float], None]) -> None:
+        self._observe = observe
+
+    def __enter__(self) -> None:
+        self._begun = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._observe(time.perf_counter() - self._begun)

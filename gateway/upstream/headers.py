@@ -40,25 +40,24 @@ def outgoing(headers: Iterable[tuple[bytes, bytes]], auth_header: str, secret: s
     """Make the headers for upstream: the client's own, without hop-by-hop ones, with the account's credential."""
     value = f"Bearer {secret}" if auth_header.lower() == "authorization" else secret
     # Servers hand over a value with the blanks behind it, which HTTP does not count as part of it.
-    pairs = [
-        (name, content.strip(b" \t")) for name, content in _end_to_end(headers) if name.lower() not in _NEVER_SENT
-    ]
+    pairs = [(name, content.strip(b" \t")) for name, content in _end_to_end(headers) if name not in _NEVER_SENT]
     return [*pairs, (auth_header.lower().encode(), value.encode()), (b"x-request-id", request_id.encode())]
 
 
 def returned(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Take of upstream's headers what the client may see; names in lower case."""
     return [
-        (name.lower(), value)
-        for name, value in _end_to_end(headers)
-        if name.lower() not in _NEVER_RETURNED and not name.lower().startswith(_LIMIT_PREFIXES)
+        pair
+        for pair in _end_to_end(headers)
+        if pair[0] not in _NEVER_RETURNED and not pair[0].startswith(_LIMIT_PREFIXES)
     ]
 
 
 def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Drop what the Connection header names: it speaks of this hop only."""
-    pairs = list(headers)
-    named = {
-        token.strip().lower() for name, value in pairs if name.lower() == b"connection" for token in value.split(b",")
-    }
-    return [(name, value) for name, value in pairs if name.lower() not in named]
+    """Drop what the Connection header names, since it speaks of this hop only; names in lower case."""
+    pairs = [(name.lower(), value) for name, value in headers]
+    named = [value for name, value in pairs if name == b"connection"]
+    if not named:
+        return pairs
+    dropped = {token.strip().lower() for value in named for token in value.split(b",")}
+    return [pair for pair in pairs if pair[0] not in dropped]

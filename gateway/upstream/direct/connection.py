@@ -38,6 +38,14 @@ class Connection(asyncio.Protocol):
         if self._broken is not None:
             raise self._broken
 
+    async def end(self, by: float) -> None:
+        """Wait until all of the answer is there. Raises Broken, or TimeoutError at the time `by` (time.monotonic())."""
+        timer = self._loop.call_later(by - time.monotonic(), self._expire)
+        try:
+            await self.progress()
+        finally:
+            timer.cancel()
+
     def taken(self) -> None:
         """The reader has taken the pieces that were there."""
         if self._transport is not None and not self.closed and not self._transport.is_reading():
@@ -107,6 +115,10 @@ class Connection(asyncio.Protocol):
         self._broken = broken
         self.abort()
         self._wake()
+
+    def _expire(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import httpx
 
@@ -13,7 +14,7 @@ from gateway.upstream.client import MOST_BYTES, Answer, NotSent, OutcomeUnknown,
 from gateway.upstream.direct.connection import Connection
 from gateway.upstream.direct.incoming import Broken, Incoming
 from gateway.upstream.direct.pool import MOST_OPEN, Pool
-from gateway.upstream.direct.writing import read_origin, split_url, write_request
+from gateway.upstream.direct.writing import Origin, read_origin, split_url, write_request
 from gateway.upstream.headers import Headers
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -39,50 +40,74 @@ class DirectUpstream:
 
     async def send(self, request: Outgoing) -> Answer:
         """Send a request once and read the whole answer. Raises NotSent or OutcomeUnknown."""
-        async with self._exchange(request, piecewise=False) as (connection, incoming):
-            while not incoming.whole:
-                await connection.progress()
+        by = time.monotonic() + request.answer_seconds
+        prepared = _prepare(request, piecewise=False)
+        connection = await self._connect(request, prepared.origin, by)
+        incoming = prepared.incoming
+        try:
+            connection.start(prepared.written, incoming, piecewise=False)
+            await connection.end(by)
             return Answer(incoming.status, *_unpacked(incoming))
+        except Broken as error:
+            raise OutcomeUnknown(str(error)) from error
+        except TimeoutError as error:
+            raise OutcomeUnknown(_late(request)) from error
+        finally:
+            self._pool.give(prepared.origin, connection, lasting=incoming.whole and incoming.lasting)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Stream]:
         """Send a request once, and hand over the answer while it arrives. Raises NotSent or OutcomeUnknown."""
-        async with self._exchange(request, piecewise=True) as (connection, incoming):
-            while not incoming.has_head:
-                await connection.progress()
-            yield Stream(incoming.status, incoming.headers, _pieces(connection, incoming))
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        self._pool.close()
-
-    @asynccontextmanager
-    async def _exchange(self, request: Outgoing, *, piecewise: bool) -> AsyncIterator[tuple[Connection, Incoming]]:
-        """Send, and turn every failure into one of two facts: not a byte left, or perhaps one did."""
-        place, target = split_url(request.url)
-        origin, host = read_origin(place)
-        written = write_request(request, target, host, own_coding=not piecewise)
-        incoming = Incoming(bodyless=request.method == "HEAD", most=float("inf") if piecewise else MOST_BYTES)
-        sent = False
+        by = time.monotonic() + request.answer_seconds
+        prepared = _prepare(request, piecewise=True)
+        connection = await self._connect(request, prepared.origin, by)
+        incoming = prepared.incoming
         try:
-            async with asyncio.timeout(request.answer_seconds) as timeout:
-                connection = await self._pool.take(origin)
-                try:
-                    if time.monotonic() > request.send_by:
-                        raise NotSent("the connection took too long; the request was not sent")
-                    sent = True
-                    connection.start(written, incoming, piecewise=piecewise)
-                    yield connection, incoming
-                finally:
-                    lasting = not sent or (incoming.whole and incoming.lasting)
-                    self._pool.give(origin, connection, lasting=lasting)
+            # It ends what its reader does too: one that waits for a client which takes nothing would wait for ever.
+            async with asyncio.timeout(by - time.monotonic()) as timeout:
+                connection.start(prepared.written, incoming, piecewise=True)
+                while not incoming.has_head:
+                    await connection.progress()
+                yield Stream(incoming.status, incoming.headers, _pieces(connection, incoming))
         except Broken as error:
             raise OutcomeUnknown(str(error)) from error
         except TimeoutError as error:
             if not timeout.expired():
                 raise
-            what = f"Timeout: not done within {request.answer_seconds:g} s"
-            raise (OutcomeUnknown if sent else NotSent)(what) from error
+            raise OutcomeUnknown(_late(request)) from error
+        finally:
+            self._pool.give(prepared.origin, connection, lasting=incoming.whole and incoming.lasting)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    async def _connect(self, request: Outgoing, origin: Origin, by: float) -> Connection:
+        """Take a connection, until then. Raises NotSent."""
+        connection = await self._pool.take(origin, by)
+        if time.monotonic() > request.send_by:
+            self._pool.give(origin, connection, lasting=True)
+            raise NotSent("the connection took too long; the request was not sent")
+        return connection
+
+
+class _Prepared(NamedTuple):
+    origin: Origin
+    written: bytes
+    incoming: Incoming
+
+
+def _prepare(request: Outgoing, *, piecewise: bool) -> _Prepared:
+    """Write the request, and make what will read its answer. Raises NotSent."""
+    place, target = split_url(request.url)
+    origin, host = read_origin(place)
+    written = write_request(request, target, host, own_coding=not piecewise)
+    most = float("inf") if piecewise else MOST_BYTES
+    return _Prepared(origin, written, Incoming(bodyless=request.method == "HEAD", most=most))
+
+
+def _late(request: Outgoing) -> str:
+    return f"Timeout: not done within {request.answer_seconds:g} s"
 
 
 async def _pieces(connection: Connection, incoming: Incoming) -> AsyncIterator[bytes]:

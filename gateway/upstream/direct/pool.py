@@ -32,11 +32,14 @@ class Pool:
         self._used: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def take(self, origin: Origin) -> Connection:
-        """Give a connection that was kept, the last one first, or a new one. Raises NotSent."""
-        await self._place()
+    async def take(self, origin: Origin, by: float) -> Connection:
+        """Give a connection that was kept, the last one first, or a new one, until `by` (time.monotonic()).
+
+        Raises NotSent.
+        """
+        await self._place(by)
         try:
-            connection = self._kept(origin) or await self._opened(origin)
+            connection = self._kept(origin) or await self._opened(origin, by)
         except BaseException:
             self._places.release()
             raise
@@ -89,21 +92,22 @@ class Pool:
         if self._resting:
             self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS / 4, self._give_up)
 
-    async def _place(self) -> None:
+    async def _place(self, by: float) -> None:
         """Wait for one of the places. Raises NotSent."""
         if not self._places.locked():
             await self._places.acquire()
             return
+        seconds = _patience(by)
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._places.acquire()
         except TimeoutError as error:
-            raise NotSent(f"Timeout: every connection was in use for {CONNECT_SECONDS:g} s") from error
+            raise NotSent(f"Timeout: every connection was in use for {seconds:g} s") from error
 
-    async def _opened(self, origin: Origin) -> Connection:
+    async def _opened(self, origin: Origin, by: float) -> Connection:
         """Open a connection in the time that it may take. Raises NotSent."""
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(_patience(by)):
                 return await self._open(origin)
         except (OSError, ValueError) as error:  # those of ssl and of time among them
             raise NotSent(f"{type(error).__name__}: {error} ({origin.host}:{origin.port})") from error
@@ -124,3 +128,8 @@ class Pool:
             opened.close()
             raise
         return connection
+
+
+def _patience(by: float) -> float:
+    """Say how many seconds one step of taking a connection may last."""
+    return max(min(CONNECT_SECONDS, by - time.monotonic()), 0.0)
