@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from gateway.admission.limits import usage_json, visible
 from gateway.admission.refusals import busy, refusal, shadow_limits
@@ -58,8 +60,7 @@ class AccountLedger(Protocol):
 _NOTHING = Quote("", "", 0, 0, (), (), {})
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """A create that may be sent: the id of its reservation, by which upstream key it goes, and until when.
 
     `at_us` is the store's time of the admission; `send_by` is a time of time.monotonic(): what is not sent by then
@@ -74,6 +75,14 @@ class Ticket:
     quote: Quote
     uses: tuple[Use, ...]
     shadows: tuple[ShadowRefusal, ...] = ()
+
+
+class _Terms(NamedTuple):
+    """What one principal's creates are decided by; `principal` is kept alive, since its identity is the key."""
+
+    principal: Principal
+    postings: Postings
+    upstream: list[Capacity]
 
 
 class Admission:
@@ -95,7 +104,7 @@ class Admission:
         self._ledgers = ledgers
         self._telemetry = telemetry
         self._new_id = new_id
-        self._postings: dict[int, tuple[Principal, Postings]] = {}
+        self._terms: dict[int, _Terms] = {}
         self._keep = keep
         self._numbers = numbers
 
@@ -196,10 +205,10 @@ class Admission:
         tenant, account = principal.tenant, principal.tenant.account
 
         def ask(place: Place | None) -> Awaitable[Decision]:
-            return self._decide(principal, replace(order, place=place))
+            return self._decide(principal, replace(order, place=place) if place else order)
 
         queue = self._ledgers[account.id].queue
-        turn = Turn(queue, order.id, tenant, capacities(account), hung_up)
+        turn = Turn(queue, order.id, tenant, self._terms_of(principal).upstream, hung_up)
         decision: Final | None = None
         try:
             decision, send_by = await turn.decide(ask)
@@ -222,17 +231,17 @@ class Admission:
             raise
 
     async def _ask(self, principal: Principal, order: Order) -> Decision:
-        account = principal.tenant.account
-        return await self._ledgers[account.id].reserve(order, self._postings_of(principal), capacities(account))
+        terms = self._terms_of(principal)
+        return await self._ledgers[principal.tenant.account.id].reserve(order, terms.postings, terms.upstream)
 
-    def _postings_of(self, principal: Principal) -> Postings:
-        """Give a principal's postings, derived at its first create; the entry keeps the principal alive."""
-        known = self._postings.get(id(principal))
+    def _terms_of(self, principal: Principal) -> "_Terms":
+        """Give what a principal's creates are decided by, derived at its first."""
+        known = self._terms.get(id(principal))
         if known is None:
-            prefix = account_prefix(principal.tenant.account.id)
-            known = (principal, Postings(prefix, principal.scopes, principal.limits))
-            self._postings[id(principal)] = known
-        return known[1]
+            account = principal.tenant.account
+            postings = Postings(account_prefix(account.id), principal.scopes, principal.limits)
+            known = self._terms[id(principal)] = _Terms(principal, postings, capacities(account))
+        return known
 
     async def _release(self, account: str, reservation: str) -> None:
         """Give back hold or ticket of a create that nobody waits for, for as long as a tombstone could matter."""

@@ -73,18 +73,14 @@ def rate_limit_fields(uses: Sequence[Use]) -> dict[str, str]:
 
     One item for each enforced limit on the number of creates that the tenant may see; money has headers of its own.
     """
-    told = [
-        use
-        for use in uses
-        if use.limit.kind is not LimitKind.BUDGET and use.limit.mode is Mode.ENFORCE and visible(use.limit)
-    ]
-    if not told:
-        return {}
-    policies = ", ".join(
-        f'"{_name(u.limit)}";q={min(u.limit.amount, _MOST)}{_unit(u.limit)}{_window(u.limit)}' for u in told
-    )
-    states = ", ".join(f'"{_name(u.limit)}";r={min(remaining(u), _MOST)}{_reset(u)}' for u in told)
-    return {"RateLimit-Policy": policies, "RateLimit": states}
+    policies, states = [], []
+    for use in uses:
+        limit = use.limit
+        if limit.kind is not LimitKind.BUDGET and limit.mode is Mode.ENFORCE and visible(limit):
+            name = f'"{limit.scope}/{limit.id}"'
+            policies.append(f"{name};q={min(limit.amount, _MOST)}{_UNITS.get(limit.kind, '')}{_window(limit)}")
+            states.append(f"{name};r={min(remaining(use), _MOST)}{_reset(use)}")
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)} if policies else {}
 
 
 def resets_at(use: Use, at_us: int) -> str | None:
@@ -128,14 +124,6 @@ def _grants_json(limit: Limit) -> dict[str, Any]:
 
 def _amount(limit: Limit, amount: int) -> int | str:
     return format_usd(amount) if limit.kind is LimitKind.BUDGET else amount
-
-
-def _name(limit: Limit) -> str:
-    return f"{limit.scope}/{limit.id}"
-
-
-def _unit(limit: Limit) -> str:
-    return _UNITS.get(limit.kind, "")
 
 
 def _window(limit: Limit) -> str:

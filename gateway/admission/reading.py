@@ -1,8 +1,8 @@
 """Reading: the body of a create, without a way to mean one thing here and another upstream."""
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,10 +11,10 @@ from gateway.domain.errors import Code, Refused
 from gateway.pricing import Route
 
 MOST_SLUG = 200
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
-@dataclass(frozen=True, slots=True)
-class CreateBody:
+class CreateBody(msgspec.Struct, frozen=True):
     """What a create asks for; `raw` is the client's bytes, which are what is sent. A price must be one of `route`."""
 
     model: str
@@ -47,10 +47,23 @@ def read_create(raw: bytes) -> CreateBody:
 def read_json(raw: bytes) -> Any:
     """Read JSON in which no name stands twice. Raises Refused (`invalid_json`)."""
     try:
-        msgspec.json.decode(raw)  # stricter than the standard library: no NaN, no half characters
-        return json.loads(raw, object_pairs_hook=_once)
+        found = msgspec.json.decode(raw)  # stricter than the standard library: no NaN, no half characters
+        # Outside of strings, colons stand behind names only: where there are more of them, a name stands twice.
+        if _names(found) != _STRING.sub(b"", raw).count(b":"):
+            json.loads(raw, object_pairs_hook=_once)
+            raise ValueError("a name stands twice in one object; write it once")
+        return found
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise _invalid(f"what was sent is not valid JSON: {error}") from error
+
+
+def _names(value: Any) -> int:
+    """Count the names in all objects of a value."""
+    if isinstance(value, dict):
+        return len(value) + sum([_names(each) for each in value.values() if isinstance(each, dict | list)])
+    if isinstance(value, list):
+        return sum([_names(each) for each in value if isinstance(each, dict | list)])
+    return 0
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

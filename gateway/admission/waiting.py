@@ -49,21 +49,22 @@ class Turn:
         place = Place(self._weight, stay=self._queue.open) if self._seconds else None
         begun = time.monotonic()
         gone: asyncio.Future[None] | None = None
+        called = self._queue.wait(self._ticket)
         try:
-            with self._queue.waiter(self._ticket) as called:
-                while True:
-                    called.clear()
-                    send_by = time.monotonic() + SEND_SECONDS
-                    decision = await ask(place)
-                    if not isinstance(decision, Queued):
-                        return decision, send_by
-                    self._queue.joined(self._upstream, lapsed=self.queued and decision.entered)
-                    self.queued = True
-                    gone = gone or asyncio.ensure_future(self._hung_up())
-                    left = begun + self._seconds - time.monotonic()
-                    stay = await _called(called, gone, left) and self._queue.open
-                    place = Place(self._weight, decision.number, stay)
+            while True:
+                called.clear()
+                send_by = time.monotonic() + SEND_SECONDS
+                decision = await ask(place)
+                if not isinstance(decision, Queued):
+                    return decision, send_by
+                self._queue.joined(self._upstream, lapsed=self.queued and decision.entered)
+                self.queued = True
+                gone = gone or asyncio.ensure_future(self._hung_up())
+                left = begun + self._seconds - time.monotonic()
+                stay = await _called(called, gone, left) and self._queue.open
+                place = Place(self._weight, decision.number, stay)
         finally:
+            self._queue.done(self._ticket)
             self.waited_s = time.monotonic() - begun
             if gone is not None:
                 gone.cancel()

@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 
 UNITS_PER_USD = 10**8
 #: Lua numbers are doubles: above this an integer is no longer exact, so no amount, limit or sum may pass it.
@@ -35,6 +36,7 @@ def ceil_units(usd: Decimal) -> int:
     return int((usd * UNITS_PER_USD).to_integral_value(ROUND_CEILING))
 
 
+@lru_cache(maxsize=4096)  # the same prices again and again
 def format_usd(units: int) -> str:
     """Write units of 1e-8 USD as a decimal string of dollars with two to eight decimals and no exponent."""
     sign = "-" if units < 0 else ""

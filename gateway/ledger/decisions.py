@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from gateway.domain.limit import Limit
 from gateway.domain.webhook import Webhook
 
@@ -20,8 +22,7 @@ class Place(NamedTuple):
     stay: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """A create that wants to be admitted; money in units of 1e-8 USD, durations in seconds.
 
     `slot_s` is the time after which its slot frees itself; `stale_s` the time after which a create that was not
@@ -83,8 +84,7 @@ class Use(NamedTuple):
     wait_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """The money is held; `uses` are after this create (empty if the answer to a first try was lost)."""
 
     upstream_key: str

@@ -30,6 +30,9 @@ from gateway.ledger.store import LedgerUnavailable, Store
 GRAVE_SECONDS = 60  # how long a tombstone lies; longer than LATE_SECONDS, so that no reserve can rise behind it
 IDEMPOTENCY_SECONDS = 86400  # how long after its end an answer is repeated
 
+#: Replies of a reserve that decide nothing: something has to be done first.
+_AGAIN = frozenset((b"unseeded", b"closed", b"late", b"window"))
+
 
 class Settled(NamedTuple):
     """What a reservation was settled at: units of 1e-8 USD, and whether this call did it or an earlier one."""
@@ -81,14 +84,25 @@ class Ledger:
         Where that answers Queued, it is to be asked again when the queue calls, or to be released.
         Raises PolicyBehind where the policy in force is not the one by which the order was priced.
         """
+        by = time.monotonic() + SEND_SECONDS  # what is decided later could not be sent any more
+        if self.presence is not None:  # the usual: one call, which the store bounds
+            decision = await self._propose(order, postings, upstream)
+            if decision is not None:
+                return decision
         try:
-            async with asyncio.timeout(SEND_SECONDS):  # what is decided later could not be sent any more
-                return await self._decide(order, postings, upstream)
+            async with asyncio.timeout(by - time.monotonic()):
+                return self._decided(order, postings, *await self._ask(order, postings, upstream))
         except TimeoutError as error:
             raise LedgerUnavailable(f"reserve: no decision within {SEND_SECONDS} s") from error
 
-    async def _decide(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision:
-        what, rest, limits = await self._ask(order, postings, upstream)
+    async def _propose(self, order: Order, postings: Postings, upstream: Sequence[Capacity]) -> Decision | None:
+        """Ask once; None where something has to be done before there can be an answer."""
+        what, rest, snapshot = await self._request(order, postings, upstream, None)
+        return None if what in _AGAIN else self._decided(order, postings, what, rest, snapshot.limits)
+
+    def _decided(
+        self, order: Order, postings: Postings, what: bytes, rest: list[Any], limits: Sequence[Limit]
+    ) -> Decision:
         if what == b"behind":
             raise PolicyBehind(f"priced by policy {order.policy}, in force is {int(rest[0])}")
         decision = read_decision(what, rest, limits, self._seen_us)
@@ -104,11 +118,7 @@ class Ledger:
         if attended:  # so that a loss from now on is one of which this worker knows
             await self._attend()
         for _ in range(5):  # a window that just ended, a new set and a new server each cost a round; more is a fault
-            now_us = await self.now_us()
-            snapshot = postings.at(now_us)
-            worker = self._attendance.worker
-            request = reserve_request(order, postings, snapshot, upstream, now_us, replay, worker)
-            what, *rest = await self._run("reserve", request)
+            what, rest, snapshot = await self._request(order, postings, upstream, replay)
             if what == b"unseeded":
                 await self._seed_once(postings, snapshot)
             elif what == b"closed" and not attended:  # perhaps the server is merely a new one
@@ -117,6 +127,16 @@ class Ledger:
             elif what not in (b"late", b"window"):
                 return what, rest, snapshot.limits
         raise LedgerUnavailable(f"reserve: no decision after 5 tries, the last answer was {what!r}")
+
+    async def _request(
+        self, order: Order, postings: Postings, upstream: Sequence[Capacity], replay: Remembered | None
+    ) -> tuple[bytes, list[Any], Snapshot]:
+        """Run the reserve script once; gives its first word, the rest, and the snapshot that it was asked with."""
+        now_us = await self.now_us()
+        snapshot = postings.at(now_us)
+        request = reserve_request(order, postings, snapshot, upstream, now_us, replay, self._attendance.worker)
+        what, *rest = await self._run("reserve", request)
+        return what, rest, snapshot
 
     async def attend(self, landed_us: int | None = None) -> Presence:
         """Say that this worker is there, and learn whether the account is open to creates.

@@ -6,8 +6,7 @@ creates together, which keeps their tickets and makes up for calls that were los
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.decisions import Capacity
@@ -38,14 +37,14 @@ class Queue:
         self._upstream: Sequence[Capacity] = ()
         self._task: asyncio.Task[None] | None = None
 
-    @contextmanager
-    def waiter(self, ticket: str) -> Iterator[asyncio.Event]:
-        """Be called for a ticket: the event is set whenever its turn may have come."""
+    def wait(self, ticket: str) -> asyncio.Event:
+        """Be called for a ticket, until `done`: the event is set whenever its turn may have come."""
         self._waiters[ticket] = called = asyncio.Event()
-        try:
-            yield called
-        finally:
-            del self._waiters[ticket]
+        return called
+
+    def done(self, ticket: str) -> None:
+        """Be called no longer."""
+        del self._waiters[ticket]
 
     def joined(self, upstream: Sequence[Capacity], *, lapsed: bool) -> None:
         """See to it that a create which has a ticket by now is called.

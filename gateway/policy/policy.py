@@ -85,7 +85,7 @@ class Tenant:
 
 
 def _in_every(lists: tuple[tuple[str, ...], ...], model: str) -> bool:
-    return all(any(fnmatchcase(model, glob) for glob in globs) for globs in lists)
+    return not lists or all(any(fnmatchcase(model, glob) for glob in globs) for globs in lists)
 
 
 @dataclass(frozen=True, slots=True)

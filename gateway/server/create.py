@@ -12,7 +12,6 @@ from gateway.admission.probing import price_seen
 from gateway.admission.reading import CreateBody, read_create
 from gateway.admission.shadow import shadow_refusals
 from gateway.admission.webhooks import read_webhook, with_address
-from gateway.domain.digest import digest_input
 from gateway.domain.errors import Refused
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import State
@@ -32,6 +31,7 @@ from gateway.server.tickets import repeat_headers, reservation_of, ticket_header
 from gateway.settlement.schedule import seconds_to_look
 from gateway.upstream.answers import read_prediction
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
+from gateway.upstream.digest import digest_input
 from gateway.upstream.eachlabs import RUN_SECONDS
 from gateway.upstream.headers import Headers, returned
 

@@ -1,9 +1,9 @@
 """The gateway's own routes: quote, usage, reservations, and the tenant's executions from the ledger."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route

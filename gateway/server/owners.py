@@ -1,8 +1,10 @@
 """Owners: whose prediction is whose, as far as the workers of this host have seen; bounded."""
 
+import asyncio
 import logging
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,9 @@ log = logging.getLogger("gateway.owners")
 MOST = 100_000
 #: How long a worker waits for another that writes; a write takes some ten microseconds.
 LOCK_SECONDS = 0.05
+#: How long what a worker learns waits for more, to be written in one step; another worker that is polled before asks
+#: the ledger.
+TELL_SECONDS = 0.005
 #: Rows between two looks at whether there are too many.
 TRIM_EVERY = 1000
 
@@ -34,16 +39,23 @@ class HostOwners:
             "prediction TEXT NOT NULL, reservation BLOB NOT NULL, UNIQUE (account, prediction))"
         )
 
-    def remember(self, prediction: str, reservation: Reservation) -> None:
-        """Keep the first that was said of a prediction; the oldest rows go when there are too many."""
-        row = (reservation.account, prediction, msgspec.msgpack.encode(reservation))
+    def remember(self, known: Iterable[tuple[str, Reservation]]) -> None:
+        """Keep the first that was said of each prediction; the oldest rows go when there are too many."""
+        rows = [(mine.account, prediction, msgspec.msgpack.encode(mine)) for prediction, mine in known]
+        insert = "INSERT OR IGNORE INTO known (account, prediction, reservation) VALUES (?, ?, ?)"
         try:
-            insert = "INSERT OR IGNORE INTO known (account, prediction, reservation) VALUES (?, ?, ?)"
-            number = self._table.execute(insert, row).lastrowid or 0
-            if number % TRIM_EVERY == 0:
-                self._table.execute("DELETE FROM known WHERE number <= ?", (number - self._most,))
+            with self._table:
+                self._table.execute("BEGIN IMMEDIATE")
+                before = self._last()
+                self._table.executemany(insert, rows)
+                if before // TRIM_EVERY < self._last() // TRIM_EVERY:
+                    self._table.execute("DELETE FROM known WHERE number <= ?", (self._last() - self._most,))
         except sqlite3.Error as error:
-            log.warning("the host's other workers are not told of a prediction: %s", error)
+            log.warning("the host's other workers are not told of %d predictions: %s", len(rows), error)
+
+    def _last(self) -> int:
+        number: int = self._table.execute("SELECT coalesce(max(number), 0) FROM known").fetchone()[0]
+        return number
 
     def find(self, account: str, prediction: str) -> Reservation | None:
         """Give what any worker of the host said of a prediction."""
@@ -70,12 +82,20 @@ class Owners:
         self._host = host
         self._most = most
         self._known: OrderedDict[tuple[str, str], Reservation] = OrderedDict()
+        self._untold: list[tuple[str, Reservation]] = []
 
     def remember(self, prediction: str, reservation: Reservation) -> None:
         """Keep what is known of a prediction; the least used is forgotten when there are too many."""
         if (reservation.account, prediction) not in self._known:
-            self._host.remember(prediction, reservation)
+            if not self._untold:
+                asyncio.get_running_loop().call_later(TELL_SECONDS, self.tell)
+            self._untold.append((prediction, reservation))
         self._keep(prediction, reservation)
+
+    def tell(self) -> None:
+        """Tell the other workers of the host what they have not been told yet."""
+        untold, self._untold = self._untold, []
+        self._host.remember(untold)
 
     def find(self, account: str, prediction: str) -> Reservation | None:
         """Give the reservation of a prediction, if a worker of this host has seen it."""

@@ -11,7 +11,6 @@ from gateway.admission.admission import Ticket
 from gateway.admission.asking import Asked
 from gateway.admission.price import price
 from gateway.admission.shadow import shadow_refusals
-from gateway.domain.digest import digest_input
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import format_usd
 from gateway.ledger.decisions import Answered
@@ -29,6 +28,7 @@ from gateway.server.refusals import as_refusal
 from gateway.server.tickets import repeat_headers, ticket_headers
 from gateway.server.upshot import Upshot
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
+from gateway.upstream.digest import digest_input
 from gateway.upstream.headers import Headers, returned
 
 #: By this header upstream would answer elsewhere, and tell the usage to nobody here.

@@ -5,13 +5,13 @@ from collections.abc import Collection, Container, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from gateway.domain.digest import digest_input
 from gateway.domain.reservation import Reservation
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.ledger import Ledger
 from gateway.pricing import WORKFLOW_PREFIX
 from gateway.upstream.answers import Execution, Reading, read_executions, read_input, read_workflow_executions
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
+from gateway.upstream.digest import digest_input
 from gateway.upstream.eachlabs import Eachlabs
 
 log = logging.getLogger("gateway.listing")

@@ -4,7 +4,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from gateway.domain.digest import digest_input
 from gateway.domain.errors import Refused
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import UNATTRIBUTED
@@ -19,6 +18,7 @@ from gateway.pricing import Model, quote
 from gateway.settlement.doubts import Doubt, accounted, could_be
 from gateway.settlement.listing import SLACK_US, Lister
 from gateway.upstream.answers import Execution, Phase
+from gateway.upstream.digest import digest_input
 from gateway.upstream.eachlabs import Eachlabs
 
 log = logging.getLogger("gateway.unattributed")

@@ -1,6 +1,5 @@
 """Answers: what upstream's JSON says, read into a closed set of words and exact money."""
 
-import json
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -148,7 +147,7 @@ def read_prediction(body: bytes) -> Reading | None:
 def read_input(body: bytes) -> dict[str, Any] | None:
     """Give the input that a poll's answer repeats; None where it has none."""
     try:
-        answer = json.loads(body)
+        answer = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return None
     found = answer.get("input") if isinstance(answer, dict) else None

@@ -11,6 +11,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+import msgspec
+
 from gateway.domain.window import MICROSECONDS
 from gateway.upstream.headers import Headers
 
@@ -30,8 +32,7 @@ class OutcomeUnknown(Exception):
     """The request was sent, or perhaps sent, and no whole answer came back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """One request; `url` is whole. What frames it (Host, Content-Length, Connection) is the client's to write.
 
     `send_by` is a time of time.monotonic() after which it must not be sent any more; `answer_seconds` is how long
@@ -46,8 +47,7 @@ class Outgoing:
     send_by: float = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer: `body` is decoded of any content coding."""
 
     status: int

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.reservation import How
 from gateway.ledger.decisions import Admitted, Busy, Capacity, Decision, Order, OverLimit, Pending, Place, Queued

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from ledger.bench import SCRIPTS, nothing_changes
 
-from gateway.domain.digest import digest_input
 from gateway.domain.reservation import How, State
 from gateway.domain.webhook import Webhook
 from gateway.ledger.audit import Auditor
 from gateway.sandbox.config import PollShape
 from gateway.settlement.arrivals import Arrival
+from gateway.upstream.digest import digest_input
 from settlement.conftest import BODY, INPUT, PRICE, Start, World
 
 HOOK = Webhook("https://tenant.example.com/done", "s3cret")

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from gateway.domain.digest import digest_input
 from gateway.domain.reservation import How, State
+from gateway.upstream.digest import digest_input
 from settlement.conftest import INPUT, MODEL, World
 
 #: The account's in_doubt_hours, as it is by default.

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from ledger.bench import ACCOUNT, SCRIPTS, WIDE, Bench, budget
 
-from gateway.domain.digest import digest_input
 from gateway.domain.reservation import UNATTRIBUTED, How, State
 from gateway.domain.window import WindowName
 from gateway.ledger.audit import Auditor
@@ -18,6 +17,7 @@ from gateway.pricing import Model
 from gateway.settlement.looks import Look
 from gateway.settlement.recovery import Recovery
 from gateway.settlement.unattributed import Unattributed
+from gateway.upstream.digest import digest_input
 from settlement.conftest import INPUT, MODEL, PRICE, Start, World
 
 SHIPPED = Path(__file__).parents[2] / "policies"

@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
             raise self._broken
 
     async def end(self, by: float) -> None:
-        """Wait until all of the answer is there. Raises Broken, or TimeoutError at the time `by` (time.monotonic())."""
+        """Wait until all of the answer is there. Raises Broken, and TimeoutError at `by` (time.monotonic())."""
         timer = self._loop.call_later(by - time.monotonic(), self._expire)
         try:
             await self.progress()

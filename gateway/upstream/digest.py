@@ -1,12 +1,12 @@
 """Digests of inputs: a name for what was asked for that tells nothing of it."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 
 def digest_input(input: Mapping[str, Any]) -> str:
     """Name an input by 16 hex digits, the same for the same JSON values in whatever order and spacing."""
-    canonical = json.dumps(input, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(input, order="sorted")).hexdigest()[:16]
