@@ -130,7 +130,8 @@ async def serve(
         draining = asyncio.ensure_future(_drain(stop, assembly))
         stack.callback(draining.cancel)
         listener = socket.socket(fileno=config.listener_fd)
-        await serve_app(assembly.app, [listener], stop, lambda: _tell_ready(config.ready_fd))
+        app = assembly.app
+        await serve_app(app, [listener], stop, lambda: _tell_ready(config.ready_fd), app.at_once)
 
 
 async def _drain(stop: asyncio.Event, assembly: Assembly) -> None:

@@ -13,7 +13,7 @@ from gateway.domain.errors import Code, Refused
 from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.store import LedgerUnavailable
 from gateway.server.create import Creates
-from gateway.server.exchange import Exchange, encode_headers
+from gateway.server.exchange import Exchange, RequestHead, encode_headers
 from gateway.server.hooks import Hooks
 from gateway.server.own import OwnRoutes
 from gateway.server.paid_routes import PaidRoutes
@@ -21,6 +21,7 @@ from gateway.server.parts import Parts
 from gateway.server.poll import Polls
 from gateway.server.refusals import STATUS, as_refusal, body_of
 from gateway.server.relay import Relays
+from gateway.server.reply import Reply
 from gateway.server.tally import RequestIds, Tally
 
 faults = logging.getLogger("gateway.app")
@@ -52,8 +53,8 @@ class GatewayApp:
         if scope["type"] != "http":
             raise RuntimeError(f"this app serves http and not {scope['type']}")
         begun = time.perf_counter()
-        state = scope["state"] = {"request_id": self._request_id(scope), "facts": {}, "last": last}
-        watched = _Watched(send, state["request_id"])
+        state = self._begin(scope, last=last)
+        watched = _Watched(send, _id_header(state))
         route, endpoint = self._find(scope)
         again = False
         try:
@@ -62,12 +63,33 @@ class GatewayApp:
             again = isinstance(error, PolicyBehind) and not last
             if again:
                 raise
-            _explain(error, state)
-            await self._refuse(watched, as_refusal(error))
+            reply = _refusal(error, state)
+            if not watched.status:  # else it has begun; the server cuts it, and the client sees that it is not whole
+                await Exchange(scope, receive, watched).answer(*reply)
         finally:
             if not again:
-                took = time.perf_counter() - begun
-                self._tally.add(state["request_id"], scope["method"], route, watched.status, took, state["facts"])
+                self._tally.add(scope, route, watched.status, time.perf_counter() - begun)
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        """Give the reply to a request for which nothing has to be waited for; else None, and nothing is counted."""
+        path = scope["path"]
+        if not path.startswith(_POLL) or len(path) == len(_POLL) or scope["method"] != "GET":
+            return None
+        begun = time.perf_counter()
+        state = self._begin(scope, last=True)
+        try:
+            reply = self._polls.at_once(RequestHead(scope), path[len(_POLL) :])
+        except Exception as error:  # noqa: BLE001  # one table says what any error is for the client
+            reply = _refusal(error, state)
+        if reply is None:
+            return None
+        self._tally.add(scope, "poll", reply.status, time.perf_counter() - begun)
+        reply.headers.append(_id_header(state))
+        return reply
+
+    def _begin(self, scope: Scope, *, last: bool) -> dict[str, Any]:
+        state = scope["state"] = {"request_id": self._request_id(scope), "facts": {}, "last": last}
+        return state
 
     def _find(self, scope: Scope) -> tuple[str, Endpoint]:
         """Name the route (a closed set, for metrics), and give what answers it."""
@@ -95,16 +117,6 @@ class GatewayApp:
     async def _cancel(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._polls.cancel(Exchange(scope, receive, send), scope["path"][len(_POLL) : -len(_CANCEL)])
 
-    async def _refuse(self, send: "_Watched", refused: Refused) -> None:
-        if send.status:  # the answer has begun; the server cuts it, and the client sees that it is not whole
-            return
-        body = body_of(refused)
-        headers = encode_headers(
-            {"Content-Type": "application/json", "Content-Length": str(len(body)), **refused.headers}
-        )
-        await send({"type": "http.response.start", "status": STATUS[refused.code], "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
     def _request_id(self, scope: Scope) -> str:
         """Take the client's own id where it is a plain word; else make one."""
         for name, value in scope["headers"]:
@@ -116,27 +128,34 @@ class GatewayApp:
 class _Watched:
     """Passes messages to the server, notes the status and adds the request's id to the head."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, id_header: tuple[bytes, bytes]) -> None:
         self._send = send
-        self._request_id = request_id.encode("latin-1")
+        self._id_header = id_header
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self._request_id)]
+            headers = [*message.get("headers", ()), self._id_header]
             changed: MutableMapping[str, Any] = {**message, "headers": headers}
             message = changed
         await self._send(message)
 
 
-def _explain(error: Exception, state: dict[str, Any]) -> None:
-    """Put into the log what the client is not told."""
-    state["facts"]["code"] = as_refusal(error).code.value
+def _id_header(state: dict[str, Any]) -> tuple[bytes, bytes]:
+    return (b"x-request-id", state["request_id"].encode("latin-1"))
+
+
+def _refusal(error: Exception, state: dict[str, Any]) -> Reply:
+    """Make the answer of a failure, and put into the log what the client is not told."""
+    refused = as_refusal(error)
+    state["facts"]["code"] = refused.code.value
     if isinstance(error, LedgerUnavailable):
         faults.warning("request %s: the ledger does not answer: %s", state["request_id"], error)
     elif not isinstance(error, Refused | PolicyBehind):
         faults.error("request %s failed", state["request_id"], exc_info=error)
+    headers = encode_headers({"Content-Type": "application/json", **refused.headers})
+    return Reply(STATUS[refused.code], headers, body_of(refused))
 
 
 async def _refuse_route(scope: Scope, _receive: Receive, _send: Send) -> None:

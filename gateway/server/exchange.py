@@ -21,21 +21,21 @@ MOST_WAIT_SECONDS = 60
 _WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 
 
-class Exchange:
-    """Reads the request once and answers it once; header names come in lower case from the server."""
+class RequestHead:
+    """What a request says before its body; header names come in lower case from the server."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.headers: Headers = list(scope["headers"])
+    def __init__(self, scope: Scope) -> None:
+        self.headers: Headers = scope["headers"]
         self.path: str = scope["path"]
         self.request_id: str = scope["state"]["request_id"]
         self.scope = scope
-        self.last: bool = scope["state"]["last"]
-        self._receive = receive
-        self._send = send
 
     def header(self, name: bytes) -> bytes | None:
         """Give the first value of a header (name in lower case)."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     @property
     def target(self) -> str:
@@ -49,6 +49,20 @@ class Exchange:
             return public_url.rstrip("/")
         host = (self.header(b"host") or b"localhost").decode("latin-1")
         return f"{self.scope.get('scheme', 'http')}://{host}"
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the request's line in the log."""
+        self.scope["state"]["facts"].update(facts)
+
+
+class Exchange(RequestHead):
+    """Reads the request once and answers it once."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope)
+        self.last: bool = scope["state"]["last"]
+        self._receive = receive
+        self._send = send
 
     async def body(self) -> bytes:
         """Read the whole body. Raises Refused: `body_too_large`, or `invalid_json` for one that does not arrive."""
@@ -64,10 +78,6 @@ class Exchange:
         """Wait until the client is gone; of a request without a body, or whose body was read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-    def note(self, **facts: Any) -> None:
-        """Add facts to the request's line in the log."""
-        self.scope["state"]["facts"].update(facts)
 
 
 def encode_headers(headers: Mapping[str, str]) -> Headers:

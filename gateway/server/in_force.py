@@ -7,6 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.ledger.enactment import PolicyBehind
 from gateway.server.app import GatewayApp
 from gateway.server.exchange import most_body_bytes
+from gateway.server.reply import Reply
 
 #: One more than the changes that a request can meet without being refused.
 TRIES = 3
@@ -42,6 +43,10 @@ class AppInForce:
                 kept.rewind()
             else:
                 return
+
+    def at_once(self, scope: Scope) -> Reply | None:
+        """Give the present app's reply to a request that needs no waiting; None for any other."""
+        return self._present().at_once(scope)
 
     def _present(self) -> GatewayApp:
         if self._app is None:

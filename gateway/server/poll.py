@@ -5,16 +5,18 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from gateway.domain.errors import Code, Refused
 from gateway.domain.money import format_usd
 from gateway.domain.reservation import Reservation
 from gateway.ledger.sightings import EVERY_SECONDS
 from gateway.policy import Principal
-from gateway.server.exchange import Exchange, encode_headers, hang_up, preferred_wait
+from gateway.server.exchange import Exchange, RequestHead, hang_up, preferred_wait
 from gateway.server.outcome import OPERATORS_AFFAIR, unavailable
 from gateway.server.parts import Parts
 from gateway.server.refusals import not_found
+from gateway.server.reply import Reply
 from gateway.settlement.looks import Look, Looks
 from gateway.upstream.answers import point_urls
 from gateway.upstream.client import NotSent, OutcomeUnknown
@@ -25,6 +27,9 @@ log = logging.getLogger("gateway.poll")
 #: Pauses before a poll that upstream failed at is tried again; all tries together take about two seconds.
 PAUSES = (0.2, 0.6)
 RETRY_SECONDS = 2.0
+#: Answers whose addresses were made to point here, of those that are polled again and again: so many, so long.
+MOST_POINTED = 512
+MOST_POINTED_BYTES = 8192
 _PREDICTION = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 
@@ -33,22 +38,43 @@ class Polls:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._point = lru_cache(MOST_POINTED)(point_urls)
+
+    def at_once(self, head: RequestHead, prediction: str) -> Reply | None:
+        """Give what `poll` answers, where it has neither upstream nor the ledger to ask; None where it has.
+
+        Raises Refused.
+        """
+        principal = self._authenticated(head, prediction)
+        known = self._known(principal, prediction)
+        if known is None or head.header(b"prefer") is not None:
+            return None
+        _owned(principal, known)
+        seen = self._parts.account_of(principal).looks.kept(prediction)
+        return None if seen is None else self._reply(head, seen)
 
     async def poll(self, exchange: Exchange, prediction: str) -> None:
         """Pass on what upstream says, at most a second old; a client may ask to wait until it says something else."""
         principal, reservation = await self._own(exchange, prediction)
         looks = self._parts.account_of(principal).looks
-        age_s, look = await _persist(lambda: looks.at(reservation, prediction))
+        seen = await _persist(lambda: looks.at(reservation, prediction))
         wait_s = preferred_wait(exchange.header(b"prefer"))
-        headers = []
+        applied = []
         if wait_s is not None:
-            headers.append((b"preference-applied", f"wait={wait_s}".encode()))
-            age_s, look = await self._changed(exchange, looks, (reservation, prediction), (age_s, look), wait_s)
-        headers += [*look.headers, (b"age", str(int(age_s)).encode())]
+            applied = [(b"preference-applied", f"wait={wait_s}".encode())]
+            seen = await self._changed(exchange, looks, (reservation, prediction), seen, wait_s)
+        reply = self._reply(exchange, seen)
+        await exchange.answer(reply.status, applied + reply.headers, reply.body)
+
+    def _reply(self, head: RequestHead, seen: tuple[float, Look]) -> Reply:
+        age_s, look = seen
+        headers = [*look.headers, (b"age", b"%d" % age_s)]
         if look.cost is not None:
-            headers += encode_headers({"X-Gateway-Cost-USD": format_usd(look.cost)})
-        body = point_urls(look.body, exchange.base_url(self._parts.addresses.public_url))
-        await exchange.answer(look.status, headers, body)
+            headers.append((b"x-gateway-cost-usd", format_usd(look.cost).encode()))
+        return Reply(look.status, headers, self._pointed(look.body, head.base_url(self._parts.addresses.public_url)))
+
+    def _pointed(self, body: bytes, base: str) -> bytes:
+        return self._point(body, base) if len(body) <= MOST_POINTED_BYTES else point_urls(body, base)
 
     async def _changed(
         self, exchange: Exchange, looks: Looks, whose: tuple[Reservation, str], seen: tuple[float, Look], wait_s: int
@@ -80,20 +106,22 @@ class Polls:
 
     async def _own(self, exchange: Exchange, prediction: str) -> tuple[Principal, Reservation]:
         """Find the reservation of the tenant's own prediction. Raises Refused; another tenant's is an unknown one."""
-        principal = self._parts.authenticate(exchange.scope)
-        exchange.note(prediction=prediction[:200])
-        reservation = await self._find(principal, prediction)
-        if reservation is None or reservation.tenant != principal.tenant.id:
-            raise not_found()
-        return principal, reservation
+        principal = self._authenticated(exchange, prediction)
+        known = self._known(principal, prediction) or await self._recorded(principal, prediction)
+        return principal, _owned(principal, known)
 
-    async def _find(self, principal: Principal, prediction: str) -> Reservation | None:
+    def _authenticated(self, head: RequestHead, prediction: str) -> Principal:
+        principal = self._parts.authenticate(head.scope)
+        head.note(prediction=prediction[:200])
         if not _PREDICTION.fullmatch(prediction):
-            return None
-        known = self._parts.owners.find(principal.tenant.account.id, prediction)
-        if known is not None:
-            return known
-        # With the ledger away nobody knows whose prediction this is, and it is not forwarded.
+            raise not_found()
+        return principal
+
+    def _known(self, principal: Principal, prediction: str) -> Reservation | None:
+        return self._parts.owners.find(principal.tenant.account.id, prediction)
+
+    async def _recorded(self, principal: Principal, prediction: str) -> Reservation | None:
+        """Ask the ledger; with it away nobody knows whose prediction this is, and it is not forwarded."""
         found = await self._parts.account_of(principal).views.by_prediction(prediction)
         if found is not None:
             self._parts.owners.remember(prediction, found)
@@ -104,6 +132,13 @@ class Polls:
             await self._parts.account_of(principal).looks.now(reservation, prediction)
         except (NotSent, OutcomeUnknown):
             return  # the reconciler looks again
+
+
+def _owned(principal: Principal, reservation: Reservation | None) -> Reservation:
+    """Give the reservation if it is the tenant's own. Raises Refused."""
+    if reservation is None or reservation.tenant != principal.tenant.id:
+        raise not_found()
+    return reservation
 
 
 async def _persist(poll: Callable[[], Awaitable[tuple[float, Look]]]) -> tuple[float, Look]:

@@ -1,61 +1,168 @@
-"""The HTTP/1.1 protocol of uvicorn, with bounds on the head of a request: its parser has none."""
+"""The HTTP/1.1 protocol of uvicorn, with bounds on the head of a request: its parser has none.
+
+What can be answered without waiting is answered in the same turn of the loop, without a task; and the timers of a
+connection are set once for many requests, since setting one costs as much as reading a head.
+"""
 
 import asyncio
+import re
+from collections.abc import Callable, Container
 from typing import Any
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.server.reply import Reply
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
 #: How long a connection may take to send a whole head; between requests the keep-alive time counts instead.
 HEAD_SECONDS = 15.0
 
+#: Gives the reply to a request without a body, or None where it has to be waited for.
+AtOnce = Callable[[Scope], Reply | None]
+
+#: A target without a query that stands for itself.
+_PLAIN = re.compile(rb"/[A-Za-z0-9/._~-]*")
+_EXPECT = b"expect"
+_SCHEME = b"x-forwarded-proto"
+#: What makes a request more than its head.
+_MORE = frozenset((b"content-length", b"transfer-encoding", b"upgrade", _EXPECT))
+_NOTED = _MORE | {_SCHEME}
+
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose head is too long, has too many headers, or does not come to its end."""
+    """Closes a connection whose head is too long, has too many headers, or does not come to its end.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    `proxies` are the addresses whose word on the client's scheme is taken (`X-Forwarded-Proto`).
+    """
+
+    def __init__(
+        self, *args: Any, at_once: AtOnce | None = None, proxies: Container[str | None] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._at_once = at_once
+        self._proxies = proxies
+        self._behind_proxy = False
         self._reading_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
+        self._more = False
+        self._answered = False
+        self._may_answer = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for the first head."""
         super().connection_made(transport)
+        self._behind_proxy = self.client is not None and self.client[0] in self._proxies
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head that has no end yet; the parser would keep all of it."""
         if self._reading_head:
             self._head_bytes += len(data)
+        # Of many requests that come together one is answered at once: other connections have their turn too.
+        self._may_answer = True
         super().data_received(data)
-        if self._reading_head and self._head_bytes > MOST_HEAD_BYTES and not self.transport.is_closing():
+        if not self._reading_head or self.transport.is_closing():
+            return
+        if self._head_bytes > MOST_HEAD_BYTES:
             self.send_400_response("The head of the request is too long.")
+        elif self._head_timer is None:
+            self._await_head()
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
+        self._idle_since = None
+        self._more = self._answered = False
         if not self._reading_head:
             self._reading_head, self._head_bytes = True, 0
-            self._await_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header; an exception here makes the parser fail, which answers 400 and closes."""
         if len(self.headers) >= MOST_HEADERS:
             raise ValueError("too many headers")
-        super().on_header(name, value)
+        name = name.lower()
+        self.headers.append((name, value))
+        if name in _NOTED:
+            self._note(name, value)
 
     def on_headers_complete(self) -> None:
-        """End a head."""
-        self._reading_head = False
+        """End a head, and answer the request at once where that can be done."""
+        self._reading_head, self._idle_since = False, None
         self._stop_waiting()
-        super().on_headers_complete()
+        reply = self._reply()
+        if reply is None:
+            super().on_headers_complete()
+            return
+        self._answered, self._may_answer = True, False
+        self.transport.write(reply.written(self.server_state.default_headers))
+        self.on_response_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request; one that was answered at once was over with its head."""
+        if not self._answered:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin the next of requests that came together, else wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that waits for its next request for so long; look again later if it does not yet."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:  # the end of what is in work begins the wait anew
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_again(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer as it is where uvicorn would set it anew for every request."""
+
+    def _look_again(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == _SCHEME:
+            if self._behind_proxy and value.strip() in (b"http", b"https"):
+                self.scope["scheme"] = value.strip().decode()
+            return
+        self._more = True
+        if name == _EXPECT and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+
+    def _reply(self) -> Reply | None:
+        """Ask for the reply to a request that is nothing but its head, on a connection with nothing else to do."""
+        if self._at_once is None or not self._may_answer or self._more or not _PLAIN.fullmatch(self.url):
+            return None
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy or self.flow.write_paused or self.transport.is_closing():
+            return None
+        parser = self.parser
+        if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return None
+        self.scope["method"], self.scope["path"], self.scope["query_string"] = "GET", self.url.decode("ascii"), b""
+        return self._at_once(self.scope)  # type: ignore[arg-type]  # the same scope by another name
 
     def _await_head(self) -> None:
         self._stop_waiting()

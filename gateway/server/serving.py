@@ -1,13 +1,16 @@
 """Serving: uvicorn, stopped by an event, on sockets that are already bound."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway.server.protocol import BoundedProtocol
+from gateway.server.protocol import AtOnce, BoundedProtocol
 
 #: How long requests in flight may go on after a worker was asked to stop; a synchronous run takes up to 300 s.
 GRACE_SECONDS = 310
@@ -37,12 +40,23 @@ def address(listener: socket.socket) -> str:
 
 
 async def serve_app(
-    app: ASGIApp, listeners: Sequence[socket.socket], stop: asyncio.Event, on_ready: Callable[[], None]
+    app: ASGIApp,
+    listeners: Sequence[socket.socket],
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    at_once: AtOnce | None = None,
 ) -> None:
-    """Serve until `stop` is set, then let what is in flight end; `on_ready` is called once it accepts."""
+    """Serve until `stop` is set, then let what is in flight end; `on_ready` is called once it accepts.
+
+    `at_once` is asked first, for requests without a body; what it gives no reply to goes to the app.
+    """
+    # Who may tell the client's scheme is uvicorn's setting (FORWARDED_ALLOW_IPS, else 127.0.0.1) and its reading.
+    allowed = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+    proxies = ProxyHeadersMiddleware(app, allowed).trusted_hosts  # type: ignore[arg-type]  # the app is not called
     config = uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http=partial(BoundedProtocol, at_once=at_once, proxies=proxies),  # type: ignore[arg-type]  # called only
+        proxy_headers=False,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -4,10 +4,10 @@ import asyncio
 import itertools
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import msgspec
+from starlette.types import Scope
 
 from gateway.telemetry import Telemetry
 
@@ -28,21 +28,19 @@ class Tally:
         self._seconds: dict[tuple[str, int], list[float]] = {}
         self._lines: list[bytes] = []
 
-    def add(
-        self, request_id: str, method: str, route: str, status: int, seconds: float, facts: Mapping[str, Any]
-    ) -> None:
-        """Add one request; it is in the metrics and in the log before the loop waits again."""
+    def add(self, scope: Scope, route: str, status: int, seconds: float) -> None:
+        """Add the request of a scope; it is in the metrics and in the log before the loop waits again."""
         if not self._seconds:
             asyncio.get_running_loop().call_soon(self._write)
         self._seconds.setdefault((route, status), []).append(seconds)
         if self._request_log is not None:
             line = {
-                "request_id": request_id,
-                "method": method,
+                "request_id": scope["state"]["request_id"],
+                "method": scope["method"],
                 "route": route,
                 "status": status,
                 "ms": round(seconds * 1000, 2),
-                **facts,
+                **scope["state"]["facts"],
             }
             self._lines.append(_without_keys(msgspec.json.encode(line)))
 

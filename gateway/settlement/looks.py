@@ -91,16 +91,21 @@ class Looks:
         Raises NotSent or OutcomeUnknown. An answer that tells nothing of the prediction (5xx, or of the gateway's
         own key) is passed on and not kept.
         """
-        account = self._upstream.account.id
-        known = self._kept.find(account, prediction)
-        if known is not None and (known[1].final or known[0] < EVERY_SECONDS):
+        known = self.kept(prediction)
+        if known is not None:
             return known
+        account = self._upstream.account.id
         flight = self._flights.get(prediction)
         if flight is None:
             flight = self._flights[prediction] = asyncio.ensure_future(self._look(reservation, prediction))
             flight.add_done_callback(lambda done: self._landed(prediction, done))
         look = await asyncio.shield(flight)
         return self._kept.find(account, prediction) or (0.0, look)
+
+    def kept(self, prediction: str) -> tuple[float, Look] | None:
+        """Give (age in seconds, look) if upstream need not be asked: it is final, or younger than EVERY_SECONDS."""
+        known = self._kept.find(self._upstream.account.id, prediction)
+        return known if known is not None and (known[1].final or known[0] < EVERY_SECONDS) else None
 
     async def now(self, reservation: Reservation, prediction: str) -> Look:
         """Ask upstream itself, however lately it was asked. Raises NotSent or OutcomeUnknown."""

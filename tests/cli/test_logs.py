@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import threading
+from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -73,6 +74,10 @@ def test_a_reader_that_is_gone_stops_nobody() -> None:
     os.close(writer)
 
 
+def scope(request_id: str, method: str, **facts: str) -> dict[str, Any]:
+    return {"method": method, "state": {"request_id": request_id, "facts": facts}}
+
+
 def samples(registry: CollectorRegistry) -> dict[tuple[str, tuple[str, ...]], float]:
     def told(sample: Sample) -> bool:
         return sample.name.startswith("gateway_request") and not sample.name.endswith("_created")
@@ -86,8 +91,8 @@ async def test_requests_of_one_turn_are_written_together_and_count_one_by_one() 
     tally = Tally(Telemetry(registry), written.append)
     seconds = [0.0005, 0.001, 0.0011, 0.2, 400.0]
     for number, each in enumerate(seconds):
-        tally.add(f"r-{number}", "GET", "poll", 200, each, {"tenant": "acme"})
-    tally.add("r-5", "POST", "create", 402, 0.003, {})
+        tally.add(scope(f"r-{number}", "GET", tenant="acme"), "poll", 200, each)
+    tally.add(scope("r-5", "POST"), "create", 402, 0.003)
     assert not written
     await asyncio.sleep(0)
     assert [[json.loads(line)["request_id"] for line in lines] for lines in written] == [[f"r-{n}" for n in range(6)]]
@@ -113,7 +118,7 @@ async def test_requests_of_one_turn_are_written_together_and_count_one_by_one() 
 async def test_a_key_that_a_client_put_into_a_name_is_not_logged() -> None:
     written: list[list[bytes]] = []
     tally = Tally(Telemetry(CollectorRegistry()), written.append)  # type: ignore[arg-type]
-    tally.add("elg_" + "k" * 40, "GET", "poll", 404, 0.001, {"prediction": "x-elg_" + "s" * 40})
+    tally.add(scope("elg_" + "k" * 40, "GET", prediction="x-elg_" + "s" * 40), "poll", 404, 0.001)
     await asyncio.sleep(0)
     line = json.loads(written[0][0])
     assert (line["request_id"], line["prediction"]) == ("elg_***", "x-elg_***")
