@@ -1,25 +1,24 @@
 """Hosts: two gateways with data directories of their own on one store, in front of one sandbox."""
 
 import asyncio
-import hashlib
 import json
 import secrets
 import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
+from benchmarks import own
 from benchmarks.programs import Program, free_port, start_store
 from gateway.ledger.embedded import find_server
+from gateway.policy.keys import key_toml
 
 MODEL = "eachlabs-bg-remover-v1"
 BODY = {"model": MODEL, "input": {"image_url": "https://example.com/a.png"}}
-BOOK = Path(__file__).parents[1] / "policies" / "models"
 WORKERS = 2
 PATIENCE_SECONDS = 120.0
 
@@ -35,16 +34,12 @@ class Scarce(NamedTuple):
 
     def write(self, folder: Path, secret: str) -> None:
         """Write the policy; every tenant has the same secret behind its name."""
-        folder.mkdir()
         lines = [f'[[account]]\nid = "main"\nqueue_seconds = {PATIENCE_SECONDS}']
         limits = f"creates_per_minute = {self.creates_per_minute}\nconcurrent = {self.concurrent}"
         lines += [f'[[account.key]]\nid = "k{n}"\nsecret_env = "KEY_{n}"\n{limits}' for n in range(self.keys)]
         for tenant, weight in self.tenants.items():
-            digest = hashlib.sha256(f"{secret}{tenant}".encode()).hexdigest()
-            lines.append(f'[[tenant]]\nid = "{tenant}"\nweight = {weight}')
-            lines.append(f'[[tenant.key]]\nid = "k"\nsha256 = "{digest}"')
-        (folder / "policy.toml").write_text("\n".join(lines), "utf-8")
-        (folder / "model.toml").write_text((BOOK / f"{MODEL}.toml").read_text("utf-8"), "utf-8")
+            lines += [f'[[tenant]]\nid = "{tenant}"\nweight = {weight}', key_toml("k", f"{secret}{tenant}")]
+        own.write_policies(folder, lines, [MODEL])
 
 
 class Hosts:
@@ -81,7 +76,7 @@ class Hosts:
 
     def journal(self) -> list[dict[str, Any]]:
         """Every entry of the ledger's journal, oldest first."""
-        words = _words(("ledger", "export"), {"redis-url": self._store, "policies": self._policies})
+        words = own.command(("ledger", "export"), {"redis-url": self._store, "policies": self._policies})
         told = subprocess.run(words, capture_output=True, text=True, check=True)
         return [json.loads(line) for line in told.stdout.splitlines()]
 
@@ -118,22 +113,17 @@ async def hosts(place: Path, scarce: Scarce) -> AsyncIterator[Hosts]:
 def _sandbox(place: Path, scarce: Scarce, url: str) -> Program:
     flags = {"listen": _listen(url), "seconds": scarce.run_seconds, "seed": 1, "concurrent": scarce.concurrent}
     flags |= {"creates-per-minute": scarce.creates_per_minute}
-    return Program(_words(("sandbox",), flags), place / "sandbox.log", {})
+    return Program(own.command(("sandbox",), flags), place / "sandbox.log", {})
 
 
 def _gateway(place: Path, number: int, scarce: Scarce, secret: str, flags: Mapping[str, str]) -> Program:
     """Start a gateway; upstream calls it at the end of each run, which is when a slot is seen to be free."""
-    own = {"listen": _listen(flags["listen"]), "metrics-listen": _listen(flags["metrics-listen"])}
+    at = {"listen": _listen(flags["listen"]), "metrics-listen": _listen(flags["metrics-listen"])}
     more = {"public-url": flags["listen"], "workers": WORKERS, "policies": place / "policies"}
     environ = {f"KEY_{n}": f"upstream-{n}" for n in range(scarce.keys)} | {"GATEWAY_SECRET": secret}
-    words = _words(("serve",), {**flags, **own, **more, "data-dir": place / f"data-{number}"})
+    words = own.command(("serve",), {**flags, **at, **more, "data-dir": place / f"data-{number}"})
     return Program(words, place / f"gateway-{number}.log", environ)
 
 
 def _listen(url: str) -> str:
     return url.removeprefix("http://")
-
-
-def _words(command: Sequence[str], flags: Mapping[str, object]) -> list[str]:
-    given = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "gateway", *command, *given]

@@ -119,9 +119,17 @@ class Replicas:
 
 
 def free_port() -> int:
-    """Find a port of this machine that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Give a port of this machine to listen on, which nobody else is given while this process runs.
+
+    It stays bound: the kernel then gives it to nobody who asks for any port, nor to a connection that leaves, while a
+    server that sets SO_REUSEADDR, as each does, may listen on it, again and again.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = int(held.getsockname()[1])
+    held.detach()  # the descriptor stays open
+    return port
 
 
 def version_of(server: Path) -> str:

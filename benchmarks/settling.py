@@ -10,9 +10,7 @@ where the median is above 2 s, one above 10 s, or polls for a prediction average
 
 import argparse
 import asyncio
-import hashlib
 import os
-import secrets
 import statistics
 import sys
 import tempfile
@@ -25,9 +23,10 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from benchmarks import own
+from gateway.policy.keys import key_toml, new_secret
 from gateway.sandbox import SandboxConfig, serve
 
-BOOK = Path(__file__).parents[1] / "policies" / "models"
 #: Model → its input, and how long its runs take (seconds, from and to).
 MODELS: dict[str, tuple[dict[str, Any], tuple[float, float]]] = {
     "eachlabs-bg-remover-v1": ({"image_url": "https://example.com/a.png"}, (1, 3)),
@@ -36,20 +35,6 @@ MODELS: dict[str, tuple[dict[str, Any], tuple[float, float]]] = {
     "seedance-v1-lite-text-to-video": ({"prompt": "a"}, (25, 45)),
 }
 MOST_MEDIAN_SECONDS, MOST_SECONDS, MOST_POLLS = 2.0, 10.0, 1.0
-POLICY = """
-[[account]]
-id = "main"
-[[account.key]]
-id = "only"
-secret_env = "EACHLABS_API_KEY"
-creates_per_minute = 100000
-concurrent = 1000
-[[tenant]]
-id = "t"
-[[tenant.key]]
-id = "k"
-sha256 = "{digest}"
-"""
 
 
 class Measured(NamedTuple):
@@ -113,19 +98,14 @@ async def _sandbox(config: SandboxConfig) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _gateway(folder: Path, upstream: str, workers: int) -> AsyncIterator[httpx.AsyncClient]:
-    secret = f"elg_{secrets.token_hex(16)}"
-    policies = folder / "policies"
-    policies.mkdir()
-    (policies / "policy.toml").write_text(POLICY.format(digest=hashlib.sha256(secret.encode()).hexdigest()))
-    for model in MODELS:
-        (policies / f"{model}.toml").write_text((BOOK / f"{model}.toml").read_text("utf-8"))
-    flags = {"listen": "127.0.0.1:0", "metrics-listen": "127.0.0.1:0", "data-dir": str(folder / "data")}
-    flags |= {"policies": str(policies), "upstream-url": upstream, "workers": str(workers)}
-    words = [word for name, value in flags.items() for word in (f"--{name}", value)]
+    secret = new_secret()
+    tables = [own.ACCOUNT, own.tenant("t"), key_toml("k", secret)]
+    policies = own.write_policies(folder / "policies", tables, MODELS)
+    flags = {"listen": "127.0.0.1:0", "metrics-listen": "127.0.0.1:0", "data-dir": folder / "data"}
+    flags |= {"policies": policies, "upstream-url": upstream, "workers": workers}
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", "serve", *words, stdout=asyncio.subprocess.PIPE, stderr=log,
-            env=os.environ | {"EACHLABS_API_KEY": "upstream"},
+            *own.command(["serve"], flags), stdout=asyncio.subprocess.PIPE, stderr=log, env=os.environ | own.ENVIRON
         )  # fmt: skip
     try:
         url = (await process.stdout.readline()).decode().split()[1] if process.stdout else ""

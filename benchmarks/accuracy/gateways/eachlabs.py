@@ -1,15 +1,15 @@
 """Eachlabs Gateway: this repository's own."""
 
 import asyncio
-import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from importlib.metadata import version
-from pathlib import Path
 
 import httpx
 
+from benchmarks import own
 from benchmarks.accuracy.calls import Answer, Call, End
 from benchmarks.accuracy.gateways.gateway import House
 from benchmarks.programs import Command, Program, Replicas, free_port, start_store
@@ -17,26 +17,8 @@ from gateway.policy.keys import key_toml, new_secret
 
 WORKERS = 2
 MODEL = "flux-2-klein-4b-base-edit"
-MODEL_FILE = Path(__file__).parents[3] / "policies" / "models" / f"{MODEL}.toml"
 #: How often a prediction is polled, which has ended already, before its settlement is left to the reconciler.
 POLLS = 100
-ACCOUNT = """
-[[account]]
-id = "bench"
-[[account.key]]
-id = "main"
-secret_env = "EACHLABS_API_KEY"
-creates_per_minute = 1_000_000
-concurrent = 1_000_000
-"""
-TENANT = """
-[[tenant]]
-id = "{id}"
-[[tenant.limit]]
-kind = "budget"
-window = "total"
-usd = "{cap}"
-"""
 
 
 class EachlabsGateway:
@@ -57,9 +39,7 @@ class EachlabsGateway:
     async def start(self, house: House) -> None:
         """Write the policies and start the replicas."""
         self._secrets = {tenant: new_secret() for tenant in house.caps}
-        (house.place / "policies").mkdir()
-        (house.place / "policies" / "policy.toml").write_text(self._policy(house), "utf-8")
-        (house.place / "policies" / "model.toml").write_text(MODEL_FILE.read_text("utf-8"), "utf-8")
+        own.write_policies(house.place / "policies", [own.ACCOUNT, *self._tenants(house)], [MODEL])
         shared: list[str] = []
         if house.replicas > 1:
             self._store, url = await start_store(house.place, house.store)
@@ -98,12 +78,9 @@ class EachlabsGateway:
         if self._store:
             self._store.stop()
 
-    def _policy(self, house: House) -> str:
-        tenants = (
-            TENANT.format(id=tenant, cap=cap) + key_toml("bench", self._secrets[tenant])
-            for tenant, cap in house.caps.items()
-        )
-        return ACCOUNT + "".join(tenants)
+    def _tenants(self, house: House) -> Iterator[str]:
+        for tenant, cap in house.caps.items():
+            yield own.tenant(tenant, own.budget("total", cap)) + key_toml("bench", self._secrets[tenant])
 
     async def _settled(self, http: httpx.AsyncClient, url: str, headers: dict[str, str]) -> Decimal | None:
         for _ in range(POLLS):
@@ -126,12 +103,8 @@ def _command(house: House, port: int, more: list[str]) -> Command:
         "upstream-url": house.upstream,
         "workers": WORKERS,
     }
-    words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
-    environ = {"EACHLABS_API_KEY": "bench", "GATEWAY_SECRET": "s" * 64}
-    health = f"http://127.0.0.1:{port}/gateway/healthz"
-    return Command(
-        [sys.executable, "-m", "gateway", "serve", *words, *more], house.place / f"{port}.log", environ, health
-    )
+    words = own.command(["serve", *more], flags)
+    return Command(words, house.place / f"{port}.log", own.ENVIRON, f"http://127.0.0.1:{port}/gateway/healthz")
 
 
 def _end(created: httpx.Response) -> End:

