@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from ledger.bench import Bench
-from ledger.conftest import bench, place, redis
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.admission import Admission
@@ -16,8 +15,6 @@ from gateway.policy import Account, Principal, Tenant, UpstreamKey
 from gateway.policy.policy import principal
 from gateway.pricing import Quote
 from gateway.telemetry import Telemetry
-
-__all__ = ["bench", "place", "redis"]
 
 
 def account(unpriced: int | None = None, **capacity: int) -> Account:

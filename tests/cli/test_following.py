@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pytest
 from ledger.bench import SCRIPTS, Bench
-from ledger.conftest import bench, place, redis
 
 from gateway.cli import following
 from gateway.cli.following import PolicyFollower
 from gateway.ledger.enactment import Enactment, read_in_force
 from gateway.ledger.store import Store, connect
 from gateway.policy import FolderWatch, Policy, load_policy
-
-__all__ = ["bench", "place", "redis"]
 
 ACCOUNT = '[[account]]\nid = "up"\nkey = [{ id = "main", secret_env = "K" }]\n'
 Adopted = list[tuple[frozenset[str], dict[str, int]]]

@@ -5,14 +5,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from ledger.conftest import Place, place, redis
+from ledger.place import Place
 from redis.asyncio import Redis
 
 from gateway.cli.secret import find_secret
 from gateway.ledger.store import connect
 from gateway.settings import SettingInvalid, Settings, read_settings
-
-__all__ = ["place", "redis"]
 
 GOOD = "0123456789abcdef" * 4
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from ledger.conftest import bench, place, redis
 from settlement.conftest import Start, World, start
 
 from gateway.delivery import courier as module
@@ -17,7 +16,7 @@ from gateway.domain.webhook import Webhook
 from gateway.upstream.guarded import PublicTransport
 from gateway.upstream.httpx_client import HttpxUpstream
 
-__all__ = ["bench", "place", "redis", "start"]
+__all__ = ["start"]
 
 SECRET = Secret(["s" * 32])
 

@@ -102,6 +102,10 @@ class Tenant:
                 return rows
 
 
+#: Makes clients of a gateway, each with the key of the tenant that is named.
+Tenants = Callable[[str], Tenant]
+
+
 @dataclass(frozen=True)
 class Upstream:
     """The sandbox, as a test sees it."""

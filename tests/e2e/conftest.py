@@ -1,12 +1,13 @@
 """Programs for the tests of a module, and what they are asked with."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import openai
 import pytest
 
-from e2e.clients import Tenant, Upstream
+from e2e.clients import Tenant, Tenants, Upstream
 from e2e.house import House, opened
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway, Sandbox
@@ -70,6 +71,12 @@ def upstream(http: httpx.AsyncClient, sandbox: Sandbox) -> Upstream:
 
 
 @pytest.fixture
-def tenant(http: httpx.AsyncClient, gateway: Gateway) -> Callable[[str], Tenant]:
+def tenant(http: httpx.AsyncClient, gateway: Gateway) -> Tenants:
     """Make clients of the module's gateway, each with the key of a tenant."""
     return lambda name: Tenant(http, gateway, gateway.secrets[name])
+
+
+@pytest.fixture
+def sdk(gateway: Gateway, http: httpx.AsyncClient) -> openai.AsyncOpenAI:
+    """The openai SDK as tenant acme sets it up: another address and another key."""
+    return openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.secrets["acme"], http_client=http)

@@ -1,7 +1,6 @@
 """The house of a module's programs."""
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,6 @@ from e2e.policies import Policies
 from e2e.programs import Gateway, Program, Sandbox
 
 P = TypeVar("P", bound=Program)
-
-
-def free_port() -> int:
-    """Find a port that nothing listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 class House:

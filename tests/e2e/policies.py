@@ -50,6 +50,10 @@ class Policies:
             f'[model.price]\nkind = "fixed"\nusd = "{usd}"\n',
         ]
 
+    def usual_run(self, seconds: int) -> None:
+        """Say how long a run of the shipped model usually takes, by which it is looked at and found out."""
+        self.model = self.model.replace("usual_run_seconds = 10", f"usual_run_seconds = {seconds}")
+
     def whole_book(self) -> None:
         """Add every model that the repository ships."""
         self.model = "\n".join(file.read_text("utf-8") for file in sorted(BOOK.glob("*.toml")))

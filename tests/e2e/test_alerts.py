@@ -13,8 +13,9 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from benchmarks.programs import free_port
 from e2e.clients import Tenant, assert_refused, scrape, until
-from e2e.house import House, free_port
+from e2e.house import House
 from e2e.policies import Policies, limit
 from e2e.programs import Gateway, environ
 from e2e.receiver import Receiver, receiving

@@ -1,6 +1,5 @@
 """Every model of the shipped book, from its create to its bill."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
@@ -9,11 +8,9 @@ import pytest
 from pricing.asking import valid_input, without_null
 from pricing.holds import PRICED
 
-from e2e.clients import Tenant, Upstream, assert_refused, scrape
+from e2e.clients import Tenants, Upstream, assert_refused, scrape
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.clients import Tenant, Upstream, until
+from e2e.clients import Tenants, Upstream, until
 from e2e.programs import UPSTREAM_SECRET, Gateway
 
-Tenants = Callable[[str], Tenant]
 HOP_BY_HOP = {
     "Connection": "keep-alive, X-For-This-Hop",
     "X-For-This-Hop": "1",

@@ -2,16 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import pytest
 
-from e2e.clients import Tenant, Upstream
+from e2e.clients import Tenants, Upstream
 from e2e.house import House
 from e2e.policies import Policies, budget
 from e2e.programs import Sandbox
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

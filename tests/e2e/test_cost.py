@@ -14,7 +14,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from stores.proxy import Watch, proxy
-from stores.servers import Yard, yard
+from stores.servers import Yard
 
 from benchmarks.programs import Program, free_port
 from benchmarks.speed.peers.peer import BODY
@@ -36,12 +36,6 @@ CREATES = 30
 #: Calls of functions, Python's and C's, that one request may take, a tenth above what it took when this was written.
 MOST_CALLS = {"create": 1290, "poll from cache": 118, "poll at once": 92}
 COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n(?:\$40\r\n([0-9a-f]{40}))?")
-
-
-@pytest.fixture(scope="module")
-def ground() -> Iterator[Yard]:
-    with yard() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,12 @@
 """Creates whose outcome is unknown: the hold stays, and what really ran is found and charged."""
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
-from e2e.clients import PRICE, Tenant, Upstream, assert_refused, until
+from e2e.clients import PRICE, Tenants, Upstream, assert_refused, until
 from e2e.policies import Policies, budget, limit
 
-Tenants = Callable[[str], Tenant]
 #: Those of which a prediction came into being, and those of which none did.
 RAN = ["cut_after", "500_after", "garbage", "mid_answer", "slow:5"]
 NOTHING_RAN = ["cut_before", "500_before", "503"]

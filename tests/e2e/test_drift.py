@@ -3,17 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from decimal import Decimal
 
 import httpx
 import pytest
 
-from e2e.clients import Metrics, Tenant, Upstream, scrape, until
+from e2e.clients import Metrics, Tenants, Upstream, scrape, until
 from e2e.policies import KLEIN, Policies, budget
 from e2e.programs import Gateway, environ
 
-Tenants = Callable[[str], Tenant]
 #: What tells a megapixel's size from the amounts: both sizes of image, one and two of them.
 REQUESTS = [{"image_size": size, "num_images": n} for size in ("square_hd", "square") for n in (1, 2)]
 

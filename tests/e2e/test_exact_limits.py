@@ -2,19 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
 import httpx
 import pytest
 
-from e2e.clients import PRICE, Tenant, Upstream, assert_refused
+from e2e.clients import PRICE, Tenant, Tenants, Upstream, assert_refused
 from e2e.house import House
 from e2e.policies import Policies, budget, limit
 from e2e.programs import Sandbox
 
-Tenants = Callable[[str], Tenant]
 CROWD, ADMITTED = 200, 10
 WIDE = budget("1000", id="wide")
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,7 +14,7 @@ from decimal import Decimal
 import httpx
 import pytest
 from stores.proxy import Proxy, proxy
-from stores.servers import Server, Yard, yard
+from stores.servers import Server, Yard
 
 from e2e.clients import PRICE, Tenant, Upstream, assert_refused, scrape, until
 from e2e.house import House
@@ -26,16 +26,10 @@ MOST = 10
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Yard]:
-    with yard() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def policies() -> Policies:
     policies = Policies()
     policies.account(create_timeout_seconds=1, limits=[budget(str(MOST * PRICE))])
-    policies.model = policies.model.replace("usual_run_seconds = 10", "usual_run_seconds = 1")
+    policies.usual_run(1)
     policies.tenant("acme", budget("1.00"))
     return policies
 

@@ -4,18 +4,16 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from e2e.clients import INPUT, PRICE, Tenant, Upstream, assert_refused, scrape, until, used
-from e2e.house import House, free_port
+from benchmarks.programs import free_port
+from e2e.clients import INPUT, PRICE, Tenant, Tenants, Upstream, assert_refused, scrape, until, used
+from e2e.house import House
 from e2e.policies import KLEIN, Policies, budget
 from e2e.programs import Gateway, Sandbox
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +21,7 @@ def policies() -> Policies:
     policies = Policies()
     # Nothing but a webhook ends a prediction within the time of these tests.
     policies.account(create_timeout_seconds=2)
-    policies.model = policies.model.replace("usual_run_seconds = 10", "usual_run_seconds = 600")
+    policies.usual_run(600)
     for name in ("acme", "other", "third"):
         policies.tenant(name, budget("9.00"))
     return policies

@@ -1,17 +1,14 @@
 """Idempotency-Key: one prediction, however often it is asked for."""
 
 import asyncio
-from collections.abc import Callable
 
 import httpx
 import pytest
 
-from e2e.clients import INPUT, PRICE, Tenant, Upstream, assert_refused, until, used
+from e2e.clients import INPUT, PRICE, Tenant, Tenants, Upstream, assert_refused, until, used
 from e2e.house import House
 from e2e.policies import KLEIN, REMOVER, Policies, budget
 from e2e.programs import Sandbox
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ FOUND_SECONDS = 45
 def policies() -> Policies:
     policies = Policies()
     policies.account(create_timeout_seconds=1)
-    policies.model = policies.model.replace("usual_run_seconds = 10", "usual_run_seconds = 1")
+    policies.usual_run(1)
     policies.tenant("acme", budget("100.00"))
     return policies
 

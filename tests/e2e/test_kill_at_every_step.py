@@ -8,14 +8,14 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import httpx
 import pytest
 from stores.proxy import Watch, proxy
-from stores.servers import Yard, yard
+from stores.servers import Yard
 
 from e2e.clients import PRICE, Tenant, Upstream, until
 from e2e.house import House
@@ -148,16 +148,10 @@ class Stage(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Yard]:
-    with yard() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def policies() -> Policies:
     policies = Policies()
     policies.account(create_timeout_seconds=1)
-    policies.model = policies.model.replace("usual_run_seconds = 10", "usual_run_seconds = 1")
+    policies.usual_run(1)
     policies.tenant("acme", budget("100.00"))
     return policies
 

@@ -2,17 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
-from e2e.clients import Tenant, scrape, until
+from e2e.clients import Tenants, scrape, until
 from e2e.policies import KLEIN, Policies, budget, limit
 from e2e.programs import Gateway
 
-Tenants = Callable[[str], Tenant]
 CLOSE = {"Connection": "close"}  # every request makes a connection, so that both workers have some
 
 

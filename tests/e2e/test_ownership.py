@@ -1,12 +1,9 @@
 """Whose prediction is whose: another tenant's answers exactly as one that never was."""
 
-from collections.abc import Callable
-
 import pytest
 
-from e2e.clients import Tenant, Upstream, assert_refused
+from e2e.clients import Tenants, Upstream, assert_refused
 
-Tenants = Callable[[str], Tenant]
 UNKNOWN = "0b1f3c1e-0000-4000-8000-000000000000"
 
 

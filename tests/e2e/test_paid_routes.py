@@ -1,7 +1,6 @@
 """Chat, speech and workflows through the gateway, by the openai SDK where it has the route."""
 
 import json
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,11 +8,10 @@ import httpx
 import openai
 import pytest
 
-from e2e.clients import Tenant, Upstream, assert_refused, bill, quiet, scrape, until, used
+from e2e.clients import Tenants, Upstream, assert_refused, bill, quiet, scrape, until, used
 from e2e.policies import BOOK, Policies, budget, limit
 from e2e.programs import Gateway
 
-Tenants = Callable[[str], Tenant]
 CHAT = "openai/gpt-5.1"
 VOICE = """
 [[model]]
@@ -59,12 +57,6 @@ def policies() -> Policies:
         [policies.model, (BOOK / "openai" / "gpt-5.1.toml").read_text("utf-8"), VOICE, WORKFLOW]
     )
     return policies
-
-
-@pytest.fixture
-def sdk(gateway: Gateway, http: httpx.AsyncClient) -> openai.AsyncOpenAI:
-    """The SDK as a tenant sets it up: another address and another key."""
-    return openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.secrets["acme"], http_client=http)
 
 
 async def test_the_sdk_chats_and_is_charged_what_upstream_bills(

@@ -15,11 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.clients import PRICE, Tenant, assert_refused, scrape, until
+from e2e.clients import PRICE, Tenant, Tenants, assert_refused, scrape, until
 from e2e.policies import Policies, budget, limit
 from e2e.programs import Gateway, environ
 
-Tenants = Callable[[str], Tenant]
 CLOSE = {"Connection": "close"}  # every request makes a connection, so that both workers have some
 
 

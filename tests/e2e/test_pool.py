@@ -1,16 +1,13 @@
 """A pool of upstream keys: what upstream refuses one key goes by another, once, and is accounted for exactly."""
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import httpx
 import pytest
 
-from e2e.clients import PRICE, Tenant, Upstream, assert_refused, scrape, until
+from e2e.clients import PRICE, Tenants, Upstream, assert_refused, scrape, until
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,18 @@
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
 
-from e2e.clients import INPUT, Tenant, assert_refused, scrape
+from e2e.clients import INPUT, Tenant, Tenants, assert_refused, scrape
 from e2e.house import House
 from e2e.policies import Policies, budget, limit
 from e2e.programs import Gateway, Sandbox
 
-Tenants = Callable[[str], Tenant]
 #: What a create without a size is held at: the most it can be, and as large as an image of two megapixels.
 BOUND, SEEN = "0.017", "0.015"
 UNSIZED = {name: value for name, value in INPUT.items() if name != "image_size"}

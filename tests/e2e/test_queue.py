@@ -4,17 +4,16 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from e2e.clients import Metrics, Tenant, Upstream, assert_refused, scrape, until
+from e2e.clients import Metrics, Tenant, Tenants, Upstream, assert_refused, scrape, until
 from e2e.house import House
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway, Sandbox
 
-Tenants = Callable[[str], Tenant]
 QUEUE_S = 20
 
 

@@ -5,16 +5,14 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from e2e.clients import INPUT, Tenant, Upstream, until
+from e2e.clients import INPUT, Tenants, Upstream, until
 from e2e.policies import KLEIN, Policies, budget
 from e2e.programs import Gateway, environ
 
-Tenants = Callable[[str], Tenant]
 FROM = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
 

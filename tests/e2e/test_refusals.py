@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from e2e.clients import INPUT, Tenant, Upstream, assert_refused, until, used
+from e2e.clients import INPUT, Tenant, Tenants, Upstream, assert_refused, until, used
 from e2e.policies import KLEIN, REMOVER, Policies, budget, limit
 from e2e.programs import Gateway
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

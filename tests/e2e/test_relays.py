@@ -1,13 +1,10 @@
 """Routes that cost nothing: passed on as they are, and nothing besides."""
 
-from collections.abc import Callable
-
 import pytest
 
-from e2e.clients import Tenant, Upstream, assert_refused, used
+from e2e.clients import Tenants, Upstream, assert_refused, used
 from e2e.policies import KLEIN
 
-Tenants = Callable[[str], Tenant]
 PRESIGN = {"content_type": "image/png", "file_type": "image"}
 
 

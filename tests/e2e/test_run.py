@@ -1,19 +1,17 @@
 """A synchronous run: it holds money and slot for its length, and is settled whatever becomes of its client."""
 
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
-from e2e.clients import INPUT, Tenant, Upstream, assert_refused, until
+from e2e.clients import INPUT, Tenant, Tenants, Upstream, assert_refused, until
 from e2e.house import House
 from e2e.policies import REMOVER, Policies, budget, limit
 from e2e.programs import Sandbox
 
-Tenants = Callable[[str], Tenant]
 PRICE = Decimal("0.017")
 RUN: dict[str, Any] = {
     "path": "/v1/prediction/run",

@@ -1,17 +1,14 @@
 """The end of a gateway: what is in flight is answered, the exit is 0, and no process is left."""
 
 import asyncio
-from collections.abc import Callable
 
 import httpx
 import pytest
 
-from e2e.clients import PRICE, Tenant, Upstream, until
+from e2e.clients import PRICE, Tenant, Tenants, Upstream, until
 from e2e.house import House
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway, Sandbox, living
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from e2e.clients import PRICE, Tenant, Upstream, assert_refused, scrape, until
+from e2e.clients import PRICE, Tenants, Upstream, assert_refused, scrape, until
 from e2e.house import House
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway, Sandbox
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

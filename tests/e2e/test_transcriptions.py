@@ -1,6 +1,5 @@
 """Transcriptions through the gateway: the openai SDK's forms, byte for byte, held, streamed and settled."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +7,10 @@ import httpx
 import openai
 import pytest
 
-from e2e.clients import Tenant, Upstream, assert_refused, bill, quiet, scrape, until, used
+from e2e.clients import Tenants, Upstream, assert_refused, bill, quiet, scrape, until, used
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway
 
-Tenants = Callable[[str], Tenant]
 PATH = "/v1/audio/transcriptions"
 BY_TOKENS, BY_SECONDS = "openai/gpt-4o-transcribe", "openai/whisper-1"
 MODELS = """
@@ -66,11 +64,6 @@ def policies() -> Policies:
     policies.tenant("guarded", guards=[{"parameter": "file_bytes", "max": 1000}])
     policies.model += MODELS
     return policies
-
-
-@pytest.fixture
-def sdk(gateway: Gateway, http: httpx.AsyncClient) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.secrets["acme"], http_client=http)
 
 
 @pytest.mark.parametrize(("model", "hold"), [(BY_TOKENS, "0.06"), (BY_SECONDS, "0.36")])

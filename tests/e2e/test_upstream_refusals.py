@@ -1,16 +1,12 @@
 """What upstream refuses: passed on or translated, and released every time."""
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 
-from e2e.clients import Tenant, Upstream, assert_refused
+from e2e.clients import Tenant, Tenants, Upstream, assert_refused
 from e2e.house import House
 from e2e.policies import KLEIN, Policies, budget, limit
 from e2e.programs import Gateway, Sandbox
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

@@ -6,20 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from e2e.clients import INPUT, PRICE, Tenant, Upstream, scrape, until
-from e2e.house import House, free_port
+from benchmarks.programs import free_port
+from e2e.clients import INPUT, PRICE, Tenant, Tenants, Upstream, scrape, until
+from e2e.house import House
 from e2e.policies import KLEIN, Policies, budget
 from e2e.programs import Gateway, Sandbox, environ
 from e2e.receiver import Receiver, receiving
 
-Tenants = Callable[[str], Tenant]
 PORT = free_port()
 
 
@@ -27,7 +27,7 @@ PORT = free_port()
 def policies() -> Policies:
     policies = Policies()
     policies.account()
-    policies.model = policies.model.replace("usual_run_seconds = 10", "usual_run_seconds = 600")
+    policies.usual_run(600)
     for name in ("acme", "other"):
         policies.tenant(name, budget("9.00"))
     return policies

@@ -1,16 +1,13 @@
 """One create from its beginning to its bill, and what travels between client and upstream on the way."""
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import httpx
 import pytest
 
-from e2e.clients import INPUT, PRICE, Tenant, Upstream, scrape, until
+from e2e.clients import INPUT, PRICE, Tenants, Upstream, scrape, until
 from e2e.policies import KLEIN, REMOVER, Policies, budget, limit
 from e2e.programs import Gateway
-
-Tenants = Callable[[str], Tenant]
 
 
 @pytest.fixture(scope="module")

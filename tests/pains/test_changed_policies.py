@@ -1,16 +1,13 @@
 """What a change of the policies leaves as it is: what was used, and what was promised."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from e2e.clients import INPUT, PRICE, Tenant, Upstream, until
+from e2e.clients import INPUT, PRICE, Tenants, Upstream, until
 from e2e.policies import REMOVER
 from e2e.programs import Gateway
 
 from pains.conftest import REMOVER_USD
-
-Tenants = Callable[[str], Tenant]
 
 
 def change(gateway: Gateway, *pairs: tuple[str, str]) -> None:

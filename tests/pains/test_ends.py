@@ -1,12 +1,10 @@
 """What is held for nobody, and slots that nobody uses, however a create ends."""
 
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 
-from e2e.clients import INPUT, PRICE, Tenant, Upstream, assert_refused, until
+from e2e.clients import INPUT, PRICE, Tenants, Upstream, assert_refused, until
 
-Tenants = Callable[[str], Tenant]
 REFUSALS = ["400", "401", "402", "403", "404", "422", "429"]
 
 

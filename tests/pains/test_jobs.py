@@ -1,12 +1,9 @@
 """An asynchronous job is one cost, however often it is asked after."""
 
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 
-from e2e.clients import PRICE, Tenant, Upstream
-
-Tenants = Callable[[str], Tenant]
+from e2e.clients import PRICE, Tenants, Upstream
 
 
 async def test_a_job_that_is_polled_by_everybody_at_once_is_charged_once(tenant: Tenants, upstream: Upstream) -> None:

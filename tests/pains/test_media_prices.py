@@ -1,13 +1,11 @@
 """Media are held at what they will be billed, size by size."""
 
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 from itertools import product
 
-from e2e.clients import Tenant, Upstream
+from e2e.clients import Tenants, Upstream
 
-Tenants = Callable[[str], Tenant]
 SIZES = ["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
 
 

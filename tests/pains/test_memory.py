@@ -2,14 +2,12 @@
 
 import asyncio
 import subprocess
-from collections.abc import Callable
 from itertools import count
 
 import httpx
-from e2e.clients import Tenant
+from e2e.clients import Tenants
 from e2e.programs import Gateway
 
-Tenants = Callable[[str], Tenant]
 WARM, MEASURED, AT_ONCE = 320, 960, 16
 #: Measured: some 230, which the allocator keeps once and not again. The smallest thing of a request that is worth
 #: keeping, its ASGI scope, is larger.

@@ -1,5 +1,5 @@
 import pytest
-from policy_texts import Load
+from policy_texts import ACCOUNT, Load
 
 from gateway.domain.limit import Limit, Mode
 from gateway.ledger.postings import clock_key
@@ -42,12 +42,7 @@ max = 3
 parameter = "seed"
 forbidden = true
 """
-ACCOUNT = """
-[[account]]
-id = "up"
-[[account.key]]
-id = "main"
-secret_env = "K"
+BOUNDED_ACCOUNT = f"""{ACCOUNT}
 [[account.limit]]
 kind = "concurrency"
 max = 4
@@ -58,7 +53,7 @@ UP = [f"tenant/{name}" for name in ("team", "group", "company")] + ["account/up"
 
 @pytest.fixture
 def family(load: Load) -> Policy:
-    return load(FAMILY, ACCOUNT)
+    return load(FAMILY, BOUNDED_ACCOUNT)
 
 
 def scopes(limits: tuple[Limit, ...]) -> list[str]:
@@ -103,10 +98,12 @@ def test_without_a_list_every_model_is_allowed(load: Load) -> None:
 
 
 def test_a_tenant_takes_the_account_of_its_nearest_parent_that_names_one(load: Load) -> None:
-    other = ACCOUNT.replace('"up"', '"other"')
+    other = BOUNDED_ACCOUNT.replace('"up"', '"other"')
     group = '[[tenant]]\nid = "group"\naccount = "other"\n'
     team = '[[tenant]]\nid = "team"\nparent = "group"\n'
-    policy = load(ACCOUNT + other, team + group, '[[tenant]]\nid = "deep"\nparent = "team"\naccount = "other"\n')
+    policy = load(
+        BOUNDED_ACCOUNT + other, team + group, '[[tenant]]\nid = "deep"\nparent = "team"\naccount = "other"\n'
+    )
     assert {tenant.account.id for tenant in policy.tenants.values()} == {"other"}
 
 
@@ -137,7 +134,7 @@ def test_a_revoked_key_stays_known_as_revoked(load: Load) -> None:
 
 
 def test_a_tenant_in_shadow_mode_watches_with_all_that_is_its_own_and_nothing_of_others(load: Load) -> None:
-    family = load(FAMILY.replace('id = "team"', 'id = "team"\nmode = "shadow"'), ACCOUNT)
+    family = load(FAMILY.replace('id = "team"', 'id = "team"\nmode = "shadow"'), BOUNDED_ACCOUNT)
     web, team = family.keyring[DIGEST], family.tenants["team"]
     assert [limit.mode for limit in web.limits] == [Mode.SHADOW] * 2 + [Mode.ENFORCE] * 3
     assert [guard.mode for guard in team.guards] == [Mode.SHADOW, Mode.ENFORCE]
@@ -148,7 +145,7 @@ def test_a_tenant_in_shadow_mode_watches_with_all_that_is_its_own_and_nothing_of
 
 
 def test_an_account_in_shadow_mode_watches_with_its_limits(load: Load) -> None:
-    family = load(FAMILY, ACCOUNT.replace('id = "up"', 'id = "up"\nmode = "shadow"'))
+    family = load(FAMILY, BOUNDED_ACCOUNT.replace('id = "up"', 'id = "up"\nmode = "shadow"'))
     assert [limit.mode for limit in family.tenants["company"].limits] == [Mode.ENFORCE, Mode.SHADOW]
 
 

@@ -3,17 +3,13 @@
 from pathlib import Path
 
 import pytest
+from policy_texts import ACCOUNT
 
 from gateway.policy import review_policy
 
 ROOT = Path(__file__).parents[2]
 NOW_US = 1_800_000_000_000_000  # 2027-01-15T08:00:00Z
-ACCOUNT = """
-[[account]]
-id = "up"
-[[account.key]]
-id = "main"
-secret_env = "K"
+ACCOUNTS = f"""{ACCOUNT}
 [[account.limit]]
 kind = "budget"
 window = "month"
@@ -32,7 +28,7 @@ def limit(kind: str, owner: str = "tenant", **fields: object) -> str:
     return "\n".join([f"[[{owner}.limit]]", f'kind = "{kind}"', *lines, ""])
 
 
-def warnings(folder: Path, text: str, account: str = ACCOUNT) -> list[str]:
+def warnings(folder: Path, text: str, account: str = ACCOUNTS) -> list[str]:
     (folder / "accounts.toml").write_text(account)
     (folder / "a.toml").write_text(f'[[tenant]]\nid = "a"\n{text}')
     _, found = review_policy(folder, NOW_US)
@@ -51,7 +47,7 @@ def test_a_glob_that_matches_no_model_is_told(tmp_path: Path) -> None:
 
 
 def test_where_unpriced_models_pass_a_glob_may_match_what_is_not_named(tmp_path: Path) -> None:
-    unpriced = ACCOUNT.replace('id = "up"', 'id = "up"\nunpriced = "1.00"')
+    unpriced = ACCOUNTS.replace('id = "up"', 'id = "up"\nunpriced = "1.00"')
     assert warnings(tmp_path, 'models = ["veo-*"]', unpriced) == []
 
 
@@ -154,8 +150,8 @@ def test_a_limit_of_a_key_is_measured_by_its_tenant(tmp_path: Path) -> None:
 
 def test_a_look_at_images_that_no_price_asks_for_is_told(tmp_path: Path) -> None:
     price = '\nprobe = true\n[model.price]\nkind = "{}"\n'
-    fixed = ACCOUNT + price.format("fixed") + 'usd = "1"\n'
-    megapixel = ACCOUNT + price.format("megapixel") + 'base_usd = "1"\nextra_usd = "1"\n'
+    fixed = ACCOUNTS + price.format("fixed") + 'usd = "1"\n'
+    megapixel = ACCOUNTS + price.format("megapixel") + 'base_usd = "1"\nextra_usd = "1"\n'
     (found,) = warnings(tmp_path, "", fixed)
     assert 'model "flux-pro"' in found
     assert "this price does not depend on the size of input images" in found

@@ -10,7 +10,6 @@ import httpx
 import msgspec
 import pytest
 from ledger.bench import NOON_US, SCRIPTS, SECOND, WIDE, Bench
-from ledger.conftest import bench, place, redis
 from prometheus_client import CollectorRegistry
 
 from gateway.admission.webhooks import with_address
@@ -37,8 +36,6 @@ from gateway.upstream.answers import read_created
 from gateway.upstream.client import NotSent, OutcomeUnknown
 from gateway.upstream.eachlabs import Eachlabs
 from gateway.upstream.httpx_client import HttpxUpstream
-
-__all__ = ["bench", "place", "redis"]
 
 MODEL = "flux-2-klein-4b-base-edit"
 INPUT = {"prompt": "a cat", "image_urls": ["https://example.com/cat.jpg"]}

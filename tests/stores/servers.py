@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from benchmarks.programs import free_port
 from gateway.ledger.children import bound_to_parent
 from gateway.ledger.embedded import find_server
 
@@ -54,13 +54,6 @@ def until(ask: Callable[[], object], what: str) -> None:
                 return
         assert time.monotonic() < give_up, f"{what}: still not after {WAIT_SECONDS} s"
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Server:
