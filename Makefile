@@ -15,8 +15,8 @@ help:                     ## show the targets
 run: .venv/.ready         ## the gateway on 127.0.0.1:8080 (in front of the sandbox without EACHLABS_API_KEY)
 	@$(RUN)gateway serve --demo
 
-test: .venv/.ready check  ## every check and every test, against a real store
-	$(RUN)pytest
+test: .venv/.ready check  ## every check and every test, against a real store: JOBS=2, how many at a time
+	$(RUN)pytest --numprocesses $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 check: .venv/.ready       ## format, lint, types, floors, dead code, policies
 	$(RUN)ruff format --check .
