@@ -9,12 +9,10 @@ from functools import cache
 import pytest
 import pytest_asyncio
 from e2e.programs import Program
-from ledger.bench import NOON_US, Bench
+from ledger.bench import NOON_US, Bench, reached
 from ledger.place import Place, a_cluster, clusters_of, one_server
 from redis.asyncio import Redis
 from stores.servers import Yard, yard
-
-from gateway.ledger.store import connect
 
 #: Of a program's log, so much is shown with a test that failed.
 SHOWN = 8000
@@ -67,7 +65,7 @@ async def redis(place: Place) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def bench(place: Place, redis: Redis) -> AsyncIterator[Bench]:
     """The ledger of the account `up` at noon in 2050."""
-    store = connect(place.url)
+    store = await reached(place.url)
     bench = Bench(redis, store)
     await bench.at(NOON_US)
     yield bench

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ledger.bench import reached
 
 from gateway.cli import main
 from gateway.domain.reservation import How
@@ -15,7 +16,7 @@ from gateway.ledger.embedded import find_server, opened
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.postings import Postings, account_prefix
 from gateway.ledger.scripts import load_scripts
-from gateway.ledger.store import Store, connect
+from gateway.ledger.store import Store
 from gateway.policy import load_policy
 
 SHIPPED = Path(__file__).parents[2] / "policies"
@@ -36,7 +37,7 @@ def spent(data_dir: Path) -> None:
 
 async def on_store(data_dir: Path, work: Callable[[Store], object]) -> None:
     async with opened(data_dir, find_server(None)) as url:
-        store = connect(url)
+        store = await reached(url)
         await work(store)  # type: ignore[misc]
         await store.aclose()
 

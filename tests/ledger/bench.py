@@ -5,6 +5,7 @@ the store's own clock, by which keys expire: nothing that a test looks at expire
 """
 
 import itertools
+import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from gateway.ledger.outbox import Outbox
 from gateway.ledger.postings import Counter, Postings, Snapshot
 from gateway.ledger.requests import reserve_request
 from gateway.ledger.scripts import load_scripts
-from gateway.ledger.store import Store
+from gateway.ledger.store import LedgerUnavailable, Store, connect
 from gateway.ledger.views import Counted, Views
 from ledger.wire import read_entry, read_labels
 
@@ -34,6 +35,18 @@ NOON_US = int(datetime(2050, 3, 15, 12, tzinfo=UTC).timestamp()) * SECOND
 SCOPES = ("tenant/t/key/k", "tenant/t", "tenant/p", "account/up")
 KEY, TENANT, PARENT, ACCOUNT = SCOPES
 WIDE = (Capacity("main", 100_000, 100_000),)
+
+
+async def reached(url: str, seconds: float = 30) -> Store:
+    """Connect to a store, whose first answer may take longer on a busy machine than a call may."""
+    store, give_up = connect(url), time.monotonic() + seconds
+    while True:
+        try:
+            await store.read("GET", "nothing")
+            return store
+        except LedgerUnavailable:
+            if time.monotonic() > give_up:
+                raise
 
 
 def budget(amount: int, scope: str = TENANT, window: WindowName = WindowName.DAY, **more: Any) -> Limit:

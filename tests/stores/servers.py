@@ -149,7 +149,7 @@ class Yard:
 
     def cluster(self, engine: str = "valkey", nodes: int = 3) -> "Cluster":
         """Start a Cluster whose slots are spread evenly over its nodes."""
-        options = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-node-timeout": "2000"}
+        options = {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf", "cluster-node-timeout": "15000"}
         return Cluster([self._begin(engine, **DURABLE, **options, **_bus()) for _ in range(nodes)])
 
     def sentinels(self, primary: Server, replica: Server, engine: str = "valkey") -> "Sentinels":
@@ -236,10 +236,10 @@ class Cluster:
     def slot(self, account: str) -> int:
         return int(self.nodes[0].redis.execute_command("CLUSTER", "KEYSLOT", f"{{{account}}}"))
 
-    def owner(self, account: str) -> Server:
-        """The node that has an account's keys."""
+    def owner(self, account: str, asked: Server | None = None) -> Server:
+        """The node that has an account's keys, by the word of the first or another node."""
         slot = self.slot(account)
-        for first, last, primary, *_ in self.nodes[0].redis.execute_command("CLUSTER SLOTS"):
+        for first, last, primary, *_ in (asked or self.nodes[0]).redis.execute_command("CLUSTER SLOTS"):
             if int(first) <= slot <= int(last):
                 return next(node for node in self.nodes if node.port == int(primary[1]))
         raise AssertionError(f"nobody has slot {slot}")

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from ledger.bench import NOON_US, SCRIPTS, Bench, budget, nothing_changes, rate
+from ledger.bench import NOON_US, SCRIPTS, Bench, budget, nothing_changes, rate, reached
 from redis.asyncio import Redis
 
 from gateway.domain.reservation import How, State
 from gateway.ledger.checkpoint import Checkpoint
-from gateway.ledger.store import LedgerUnavailable, connect
+from gateway.ledger.store import LedgerUnavailable
 from gateway.ledger.trimming import Trimmer
 from stores.servers import ENGINES, Yard
 
@@ -16,7 +16,7 @@ from stores.servers import ENGINES, Yard
 @pytest.fixture(params=ENGINES)
 async def bench(request: pytest.FixtureRequest, ground: Yard) -> AsyncIterator[Bench]:
     server = ground.server(request.param)
-    store = connect(server.url)
+    store = await reached(server.url)
     async with Redis.from_url(server.url) as redis:
         bench = Bench(redis, store)
         await bench.at(NOON_US)

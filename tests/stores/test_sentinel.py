@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from ledger.bench import NOON_US, Bench, budget
+from ledger.bench import NOON_US, Bench, budget, reached
 
 from gateway.ledger.decisions import Admitted, Closed, Decision
 from gateway.ledger.postings import Postings
@@ -18,7 +18,7 @@ async def test_a_failover_is_followed_though_of_three_sentinels_one_is_dead_and_
     primary, replica = ground.server(engine), ground.server(engine)
     replica.follow(primary)
     group = ground.sentinels(primary, replica, engine)
-    store = connect(group.url)
+    store = await reached(group.url)
     bench = Bench(replica.redis, store)
     await bench.at(NOON_US)
     postings = bench.postings(budget(1000))
