@@ -130,14 +130,15 @@ class Sum(Rule, frozen=True, tag="sum"):
     def bill(self, inputs: Inputs) -> Bill:
         """Charge every part."""
         lines: list[Line] = []
-        assumptions: dict[str, None] = {}  # each once, in their order
+        assumptions: list[str] = []
         quantities: dict[str, Number] = {}
         for part in self.part:
             bill = part.bill(inputs)
             lines += bill.lines
-            assumptions.update(dict.fromkeys(bill.assumptions))
-            quantities.update(bill.quantities)
-        return Bill(tuple(lines), tuple(assumptions), quantities)
+            assumptions += bill.assumptions
+            if bill.quantities:
+                quantities.update(bill.quantities)
+        return Bill(tuple(lines), tuple(dict.fromkeys(assumptions)), quantities)  # each once, in their order
 
 
 PriceRule: TypeAlias = Fixed | PerUnit | Table | BasePlusExtra | Conditional | Sum | Megapixel
