@@ -16,7 +16,7 @@ from gateway.policy.drafts.draft import write_draft
 from gateway.policy.drafts.page import read_page
 from gateway.policy.drafts.publication import PriceRow, Publication, PublicationUnreadable, read_answer
 from gateway.policy.drafts.schema import draft_parameter
-from gateway.pricing import Model, quote
+from gateway.pricing import Model, quote, unpriced_quote
 from gateway.pricing.kinds.composed import Conditional, PerUnit
 
 PAGES = Path(__file__).parent / "pages"
@@ -240,6 +240,26 @@ def test_what_follows_a_row_without_a_condition_is_never_reached() -> None:
     price = model_of(page(LIST, rows, [DURATION, RESOLUTION])).price
     assert isinstance(price, Conditional)
     assert (len(price.case), isinstance(price.otherwise, PerUnit) and price.otherwise.usd) == (1, "0.15")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "quantities"),
+    [
+        ([DURATION, IMAGES], {"seconds": 15, "images": 4}),
+        (["| duration | integer | Yes | - | 1–15 | - |"], {"seconds": 15}),
+        (["| duration | integer | No | - | 1–15 | - |"], {}),  # not in every request
+        (["| duration | integer | No | 5 | - | - |"], {}),  # may be -1, which stands for "as long as the model likes"
+        (["| duration | string | No | auto | auto,5,15 | - |"], {}),
+        (["| duration | string | No | 5 | - | - |"], {}),
+    ],
+)
+def test_guards_that_many_models_share_bind_a_draft_whatever_its_price(
+    parameters: list[str], quantities: dict[str, int]
+) -> None:
+    draft = model_of(page(TABLE, ['| range | strength >= "5" | $0.28 |'], parameters))
+    assert draft.price is None
+    asked = {"duration": 15 if "integer" in parameters[0] else "15", "num_images": 4}
+    assert unpriced_quote("m", 1, draft, asked).quantities == quantities
 
 
 def test_a_sentence_beside_a_table_is_no_price_of_its_own() -> None:

@@ -11,8 +11,9 @@ from tomlkit.items import Table
 from gateway.policy.drafts.price import draft_price
 from gateway.policy.drafts.publication import PriceRow, Publication
 from gateway.policy.drafts.schema import Drafted, draft_parameter, one_line
-from gateway.policy.drafts.sentence import DraftedPrice
+from gateway.policy.drafts.sentence import SHARED, DraftedPrice, value_of
 from gateway.pricing import Model
+from gateway.pricing.number import read_number
 
 _Schema: TypeAlias = Mapping[str, Mapping[str, Any]]
 _HEAD = """\
@@ -50,8 +51,8 @@ def _model(publication: Publication, today: date) -> Table:
         model["max_run_seconds"] = max(600, 10 * publication.run_seconds)
     for remark in (*remarks, *_left_out(drafted)):
         model.add(tomlkit.comment(remark))
-    if price and price.quantities:
-        model["quantity"] = _tables(price.quantities)
+    if quantities := _guarded(schema) | (price.quantities if price else {}):
+        model["quantity"] = _tables(quantities)
     if price:
         model["price"] = _rule(price.rule)
     model["input"] = _tables(schema)
@@ -79,6 +80,18 @@ def _fault(slug: str, price: DraftedPrice, schema: _Schema) -> str | None:
     except msgspec.ValidationError as error:
         return one_line(str(error))
     return None
+
+
+def _guarded(schema: _Schema) -> dict[str, dict[str, str]]:
+    """Give what guards of many models bound, so that those of the policy bind this one too, whatever its price."""
+    return {SHARED[name]: value_of(name) for name in SHARED if name in schema and _always_counts(schema[name])}
+
+
+def _always_counts(fields: Mapping[str, Any]) -> bool:
+    """Tell whether a parameter is there in every request, as a number above 0; elsewhere it would refuse some."""
+    stated = fields.get("required") or "default" in fields
+    choices = fields.get("one_of") or [fields.get("min")]
+    return bool(stated) and all(map(read_number, choices))
 
 
 def _left_out(drafted: Mapping[str, Drafted]) -> Iterator[str]:

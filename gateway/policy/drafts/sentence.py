@@ -12,8 +12,8 @@ USD = r"\$([0-9]{1,9}(?:\.[0-9]+)?)"
 _LENGTH = r"([0-9]{1,4})"
 #: What a sentence may begin with, such as "720p pricing (fallback): ".
 _LABEL = r"(?:[^$:]*: )?"
-#: The names that guards of many models share; elsewhere a quantity has the name of its parameter.
-_QUANTITIES = MappingProxyType({"num_images": "images", "duration": "seconds"})
+#: The names that guards of many models share, by parameter; elsewhere a quantity has the name of its parameter.
+SHARED = MappingProxyType({"num_images": "images", "duration": "seconds"})
 
 
 class DraftedPrice(NamedTuple):
@@ -37,9 +37,13 @@ def draft_sentence(sentence: str, parameters: Collection[str]) -> DraftedPrice |
 
 def per_unit(parameter: str, usd: str) -> DraftedPrice:
     """Give the price of so much for each of what a parameter counts."""
-    name = _QUANTITIES.get(parameter, parameter)
-    quantity = {"kind": "value", "parameter": parameter}
-    return DraftedPrice({"kind": "per_unit", "quantity": name, "usd": written(usd)}, {name: quantity})
+    name = SHARED.get(parameter, parameter)
+    return DraftedPrice({"kind": "per_unit", "quantity": name, "usd": written(usd)}, {name: value_of(parameter)})
+
+
+def value_of(parameter: str) -> dict[str, str]:
+    """Give the quantity that a parameter states as a number."""
+    return {"kind": "value", "parameter": parameter}
 
 
 def written(usd: str) -> str:
@@ -77,8 +81,9 @@ def _characters(groups: Sequence[str]) -> DraftedPrice:
 def _base_plus_extra(groups: Sequence[str]) -> DraftedPrice:
     included, base, extra = groups
     amounts = {"included": int(included), "base_usd": written(base), "extra_usd": written(extra)}
-    seconds = {"kind": "value", "parameter": "duration"}
-    return DraftedPrice({"kind": "base_plus_extra", "quantity": "seconds", **amounts}, {"seconds": seconds})
+    return DraftedPrice(
+        {"kind": "base_plus_extra", "quantity": "seconds", **amounts}, {"seconds": value_of("duration")}
+    )
 
 
 #: What upstream's pages write, the parameter that it needs, and what it means.
