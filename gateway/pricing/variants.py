@@ -16,15 +16,19 @@ Path = tuple[str | int, ...]
 
 
 class Field(NamedTuple):
-    """A field of a model's file, by the way to it, with its value."""
+    """A field of a model's file, by the way to it, with its value; of a row of a table what it is looked up by."""
 
     path: Path
     value: Any
+    row: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The way to it in words, such as `price.case[0].price.usd`."""
-        return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)[1:]
+        """The way to it in words, such as `price.case[0].price.usd`, or `price.rows[4, 1080p, true]`."""
+        steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path]
+        if self.row:
+            steps[-1] = f"[{', '.join(self.row)}]"
+        return "".join(steps)[1:]
 
 
 def amounts(model: Model) -> Iterator[Field]:
@@ -73,7 +77,7 @@ def _fields(node: Any, path: Path) -> Iterator[Field]:
             yield from _fields(getattr(node, name), (*path, name))
     elif isinstance(node, tuple) and path[-1] == "rows":
         for place, row in enumerate(node):
-            yield Field((*path, place), row[-1])
+            yield Field((*path, place), row[-1], row[:-1])
     elif isinstance(node, tuple):
         for place, item in enumerate(node):
             yield from _fields(item, (*path, place))

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.domain.errors import Code, Refused
 from gateway.policy import load_policy
-from gateway.pricing import Model, Quote, quote, validate
+from gateway.pricing import Model, Quote, quote, unpriced_quote, validate
 
 POLICIES = Path(__file__).parents[2] / "policies"
 BOOK = load_policy(POLICIES).models
@@ -195,3 +195,14 @@ def test_every_file_has_the_name_of_its_model(model: Model) -> None:
 
 def test_the_book_has_every_model_whose_rule_is_public() -> None:
     assert len(BOOK) == 21
+
+
+@pytest.mark.parametrize("model", BOOK.values(), ids=lambda model: model.slug)
+def test_what_a_request_states_is_there_for_guards_under_the_name_that_models_share(model: Model) -> None:
+    shared = {"num_images": "images", "duration": "seconds", "image_size": "pixels", "resolution": "pixels"}
+    input = {name: value for name, value in REQUIRED.items() if name in model.input}
+    quantities = unpriced_quote(model.slug, 1, model, input).quantities
+    if model.price is not None:
+        quantities = {**quantities, **quote(model, input).quantities}
+    for parameter in shared.keys() & model.input.keys():
+        assert shared[parameter] in quantities

@@ -84,7 +84,7 @@ def test_what_the_traffic_cannot_tell_apart_is_all_named() -> None:
             ("price", "rows", 4),
             "1.92",
             [{"duration": d, "resolution": "4k", "generate_audio": False} for d in ("4",)] + [{"duration": 4}],
-            ("price.rows[4]", "1.60", "1.92"),
+            ("price.rows[4, 4k, false]", "1.60", "1.92"),
         ),
         (
             WAN,
@@ -176,7 +176,7 @@ def test_of_the_amounts_that_an_open_price_leaves_possible_the_roundest_is_named
 
 def test_every_amount_of_the_book_can_be_changed_and_is_found() -> None:
     found = {field.name: field.value for field in amounts(BOOK[VEO])}
-    assert found["price.rows[0]"] == "0.80"
+    assert found["price.rows[4, 720p, false]"] == "0.80"
     for model in BOOK.values():
         for field in amounts(model):
             assert parse_usd(field.value) >= 0
