@@ -97,12 +97,14 @@ async def serve(
         store, client = connect(config.store_url), DirectUpstream()
         stack.push_async_callback(store.aclose)
         tenants_client = HttpxUpstream(PublicTransport(config.private_destinations))
+        # Of its own: names of images that are slow to look up keep threads, which no webhook is to wait for.
+        images_client = HttpxUpstream(PublicTransport(config.private_destinations))
         operators_client = HttpxUpstream()
-        for each in (client, tenants_client, operators_client):
+        for each in (client, tenants_client, images_client, operators_client):
             stack.push_async_callback(each.aclose)
         host = HostOwners(Path(config.owners))
         stack.callback(host.close)
-        probe = ImageProbe(tenants_client, telemetry)
+        probe = ImageProbe(images_client, telemetry)
         stack.callback(probe.close)
         assembly = Assembly(
             store,
