@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "draft the file of a model; it is refused until its price is confirmed"
     add = actions.add_parser("add", help=text, description=text)
     add.add_argument("slug", metavar="SLUG", help="upstream's name of the model")
-    add.add_argument("--page", metavar="FILE", help="a saved model page, or - for stdin; default upstream's schema")
+    add.add_argument(
+        "--page",
+        metavar="FILE",
+        help="the saved text (llms.txt) of a model page, or - for stdin; default upstream's schema",
+    )
     add.add_argument(
         "--output", metavar="FILE", help="where to write, - for stdout; default models/SLUG.toml of the policies"
     )

@@ -28,7 +28,9 @@ def read_page(text: str) -> Publication:
     """Read the text of a model page. Raises PublicationUnreadable where it names no model or no parameters."""
     slug = _fact(text, "Model Slug")
     if slug is None:
-        raise PublicationUnreadable('the text is no model page: it has no "**Model Slug:**"')
+        raise PublicationUnreadable(
+            'the text is no model page: it has no "**Model Slug:**"; save what is at its address + /llms.txt'
+        )
     rows = _rows(text, "## Input Schema")
     if not rows or not rows[0].keys() >= _COLUMNS:
         raise PublicationUnreadable('the page has no table of parameters below "## Input Schema"')
