@@ -1,7 +1,8 @@
 """The stub upstream: answers at once, with as little work as Python can do; run as a program of its own.
 
 A POST makes a prediction whose name begins with `done` where the body has that word, else with `runs`; a GET of the
-first has ended, and one of the second never ends. `/count` tells how many other requests came so far.
+first has ended, and one of the second never ends. Predictions are numbered from 1, whatever else is asked in between.
+`/made` tells how many there are, `/count` how many requests came so far, these two left out.
 """
 
 import argparse
@@ -25,9 +26,10 @@ CHAT = (
 
 @dataclass
 class Count:
-    """How many requests came."""
+    """How many requests came, and how many of them made a prediction."""
 
     requests: int = 0
+    made: int = 0
 
 
 class Stub(asyncio.Protocol):
@@ -55,15 +57,18 @@ class Stub(asyncio.Protocol):
     def _answer(self, request: bytes) -> bytes:
         if request.startswith(b"GET /count"):
             return _written(b"%d" % self._count.requests)
+        if request.startswith(b"GET /made"):
+            return _written(b"%d" % self._count.made)
         self._count.requests += 1
         if request.startswith(b"GET"):
             return _written(ENDED if b"/done-" in request[:80] else RUNS)
         if b"/chat/" in request[:80]:
             return _written(CHAT)
+        self._count.made += 1
         kind = b"done" if b'"done"' in request else b"runs"
         return _written(
             b'{"status":"success","message":"Prediction created successfully","predictionID":"%b-%d"}'
-            % (kind, self._count.requests)
+            % (kind, self._count.made)
         )
 
 

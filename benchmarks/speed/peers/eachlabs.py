@@ -77,7 +77,7 @@ class EachlabsGateway(OneProgram):
     async def _created(self, call: Call, number: int) -> tuple[str, ...]:
         """Create so many predictions, or a few more; upstream's stub numbers them."""
         assert self._house  # noqa: S101 (it was started)
-        first = last = await self._arrived()
+        first = last = await self._made()
         if number == 1:
             async with httpx.AsyncClient(trust_env=False) as http:
                 (
@@ -86,14 +86,14 @@ class EachlabsGateway(OneProgram):
         while last - first < number:
             if number > 1:
                 await saturate(self.url, call, 32, 1, self._house.place, self._house.other_core)
-            last = await self._arrived()
+            last = await self._made()
         kind = "done" if number == 1 else "runs"
         return tuple(f"/v1/prediction/{kind}-{each}" for each in range(first + 1, last + 1))
 
-    async def _arrived(self) -> int:
+    async def _made(self) -> int:
         assert self._house  # noqa: S101 (it was started)
         async with httpx.AsyncClient(trust_env=False) as http:
-            return int((await http.get(f"{self._house.upstream}/count")).text)
+            return int((await http.get(f"{self._house.upstream}/made")).text)
 
     def stop(self) -> None:
         """End the gateway, and then its store."""
