@@ -14,8 +14,15 @@ from ledger.place import Place, a_cluster, clusters_of, one_server
 from redis.asyncio import Redis
 from stores.servers import Yard, yard
 
+#: Folders whose modules take longest. They come first, so that no process is left with one of them at the end.
+LONGEST = ("simulation", "e2e")
 #: Of a program's log, so much is shown with a test that failed.
 SHOWN = 8000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {folder: place for place, folder in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,8 @@ from simulation.mutants import MUTANTS, Mutant, assembled, caught_by, planted
 from simulation.server import running_server
 from simulation.simulator import simulate
 
+#: All of it is computation, which takes its time where others compute too.
+pytestmark = pytest.mark.timeout(400)
 QUICK = {mutant.name: mutant for mutant in MUTANTS}
 
 
