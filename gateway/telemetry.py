@@ -5,7 +5,6 @@ counter is right with any number of workers, and survives the death of one.
 """
 
 from bisect import bisect_left
-from collections import Counter as Counts
 from collections.abc import Callable, Container, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -21,7 +20,11 @@ class Durations(Histogram):
     def observe_all(self, seconds: Sequence[float]) -> None:
         """Observe every one of them, as `observe` does."""
         self._sum.inc(sum(seconds))
-        for bucket, count in Counts(bisect_left(self._upper_bounds, each) for each in seconds).items():
+        counts: dict[int, int] = {}
+        for each in seconds:
+            bucket = bisect_left(self._upper_bounds, each)
+            counts[bucket] = counts.get(bucket, 0) + 1
+        for bucket, count in counts.items():
             self._buckets[bucket].inc(count)
 
 

@@ -45,13 +45,22 @@ class RequestLines:
     def __init__(self, descriptor: int, clock: Callable[[], float] = time.time) -> None:
         self._descriptor = descriptor
         self._clock = clock
+        self._second = -1
+        self._stamp = ""
 
     def __call__(self, objects: Sequence[bytes]) -> None:
         """Write JSON objects, a line each, as said at this time."""
-        now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        head = f'{{"time": "{now}", "level": "info", "logger": "{REQUESTS}", '.encode()
+        head = f'{{"time": "{self._time()}", "level": "info", "logger": "{REQUESTS}", '.encode()
         for piece in _pieces(head + each[1:] + b"\n" for each in objects):
             self._write(piece)
+
+    def _time(self) -> str:
+        """Write the time as a record's is; the date is put into words once a second."""
+        now = self._clock()
+        second = int(now)
+        if second != self._second:
+            self._second, self._stamp = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+        return f"{self._stamp}.{int((now - second) * 1000):03}+00:00"
 
     def _write(self, piece: bytes) -> None:
         with suppress(OSError):  # where nobody reads the log any more, the gateway goes on

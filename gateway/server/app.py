@@ -23,6 +23,7 @@ from gateway.server.refusals import STATUS, as_refusal, body_of
 from gateway.server.relay import Relays
 from gateway.server.reply import Reply
 from gateway.server.tally import RequestIds, Tally
+from gateway.upstream.headers import Headers
 
 faults = logging.getLogger("gateway.app")
 
@@ -65,13 +66,16 @@ class GatewayApp:
                 raise
             reply = _refusal(error, state)
             if not watched.status:  # else it has begun; the server cuts it, and the client sees that it is not whole
-                await Exchange(scope, receive, watched).answer(*reply)
+                await Exchange(scope, receive, watched).answer(reply.status, reply.headers, reply.body)
         finally:
             if not again:
                 self._tally.add(scope, route, watched.status, time.perf_counter() - begun)
 
-    def at_once(self, scope: Scope) -> Reply | None:
-        """Give the reply to a request for which nothing has to be waited for; else None, and nothing is counted."""
+    def at_once(self, scope: Scope, more: Headers) -> bytes | None:
+        """Write the answer to a request, with more headers, if nothing has to be waited for.
+
+        Else gives None, and nothing is counted.
+        """
         path = scope["path"]
         if not path.startswith(_POLL) or len(path) == len(_POLL) or scope["method"] != "GET":
             return None
@@ -84,8 +88,7 @@ class GatewayApp:
         if reply is None:
             return None
         self._tally.add(scope, "poll", reply.status, time.perf_counter() - begun)
-        reply.headers.append(_id_header(state))
-        return reply
+        return reply.written((*more, _id_header(state)))
 
     def _begin(self, scope: Scope, *, last: bool) -> dict[str, Any]:
         state = scope["state"] = {"request_id": self._request_id(scope), "facts": {}, "last": last}

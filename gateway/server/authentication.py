@@ -31,7 +31,7 @@ def authenticate(
     `now_us` is the time for expiry, in microseconds since the epoch. Raises InvalidKey, with one message for a
     missing, unknown, expired or revoked key, so that the answer tells nothing about a guess.
     """
-    secrets = set(_secrets(headers))
+    secrets = _secrets(headers)
     if len(secrets) != 1:
         raise InvalidKey("two keys that differ" if secrets else "missing")
     secret = secrets.pop()
@@ -52,10 +52,12 @@ def _unknown(secret: bytes) -> str:
     return "unknown" if text else "missing"
 
 
-def _secrets(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[bytes]:
+def _secrets(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
     """Give every secret in the headers; an Authorization of another scheme counts as a wrong one."""
+    found = set()
     for name, value in headers:
         if name == b"x-api-key":
-            yield value.strip()
+            found.add(value.strip())
         elif name == b"authorization":
-            yield value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else b""
+            found.add(value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else b"")
+    return found

@@ -5,10 +5,8 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 
 from gateway.domain.errors import Code, Refused
-from gateway.domain.money import format_usd
 from gateway.domain.reservation import Reservation
 from gateway.ledger.sightings import EVERY_SECONDS
 from gateway.policy import Principal
@@ -17,8 +15,8 @@ from gateway.server.outcome import OPERATORS_AFFAIR, unavailable
 from gateway.server.parts import Parts
 from gateway.server.refusals import not_found
 from gateway.server.reply import Reply
+from gateway.server.wording import Wording
 from gateway.settlement.looks import Look, Looks
-from gateway.upstream.answers import point_urls
 from gateway.upstream.client import NotSent, OutcomeUnknown
 from gateway.upstream.headers import returned
 
@@ -27,9 +25,6 @@ log = logging.getLogger("gateway.poll")
 #: Pauses before a poll that upstream failed at is tried again; all tries together take about two seconds.
 PAUSES = (0.2, 0.6)
 RETRY_SECONDS = 2.0
-#: Answers whose addresses were made to point here, of those that are polled again and again: so many, so long.
-MOST_POINTED = 512
-MOST_POINTED_BYTES = 8192
 _PREDICTION = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 
@@ -38,7 +33,7 @@ class Polls:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._point = lru_cache(MOST_POINTED)(point_urls)
+        self._wording = Wording(parts.addresses.public_url)
 
     def at_once(self, head: RequestHead, prediction: str) -> Reply | None:
         """Give what `poll` answers, where it has neither upstream nor the ledger to ask; None where it has.
@@ -51,7 +46,7 @@ class Polls:
             return None
         _owned(principal, known)
         seen = self._parts.account_of(principal).looks.kept(prediction)
-        return None if seen is None else self._reply(head, seen)
+        return None if seen is None else self._wording.of(head, prediction, seen)
 
     async def poll(self, exchange: Exchange, prediction: str) -> None:
         """Pass on what upstream says, at most a second old; a client may ask to wait until it says something else."""
@@ -63,18 +58,8 @@ class Polls:
         if wait_s is not None:
             applied = [(b"preference-applied", f"wait={wait_s}".encode())]
             seen = await self._changed(exchange, looks, (reservation, prediction), seen, wait_s)
-        reply = self._reply(exchange, seen)
+        reply = self._wording.of(exchange, prediction, seen)
         await exchange.answer(reply.status, applied + reply.headers, reply.body)
-
-    def _reply(self, head: RequestHead, seen: tuple[float, Look]) -> Reply:
-        age_s, look = seen
-        headers = [*look.headers, (b"age", b"%d" % age_s)]
-        if look.cost is not None:
-            headers.append((b"x-gateway-cost-usd", format_usd(look.cost).encode()))
-        return Reply(look.status, headers, self._pointed(look.body, head.base_url(self._parts.addresses.public_url)))
-
-    def _pointed(self, body: bytes, base: str) -> bytes:
-        return self._point(body, base) if len(body) <= MOST_POINTED_BYTES else point_urls(body, base)
 
     async def _changed(
         self, exchange: Exchange, looks: Looks, whose: tuple[Reservation, str], seen: tuple[float, Look], wait_s: int

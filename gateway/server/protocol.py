@@ -12,15 +12,15 @@ from typing import Any
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.server.reply import Reply
+from gateway.upstream.headers import Headers
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
 #: How long a connection may take to send a whole head; between requests the keep-alive time counts instead.
 HEAD_SECONDS = 15.0
 
-#: Gives the reply to a request without a body, or None where it has to be waited for.
-AtOnce = Callable[[Scope], Reply | None]
+#: Writes the answer to a request without a body, with more headers; gives None where it has to be waited for.
+AtOnce = Callable[[Scope, Headers], bytes | None]
 
 #: A target without a query that stands for itself.
 _PLAIN = re.compile(rb"/[A-Za-z0-9/._~-]*")
@@ -99,12 +99,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """End a head, and answer the request at once where that can be done."""
         self._reading_head, self._idle_since = False, None
         self._stop_waiting()
-        reply = self._reply()
-        if reply is None:
+        answer = self._answer()
+        if answer is None:
             super().on_headers_complete()
             return
         self._answered, self._may_answer = True, False
-        self.transport.write(reply.written(self.server_state.default_headers))
+        self.transport.write(answer)
         self.on_response_complete()
 
     def on_message_complete(self) -> None:
@@ -151,8 +151,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if name == _EXPECT and value.lower() == b"100-continue":
             self.expect_100_continue = True
 
-    def _reply(self) -> Reply | None:
-        """Ask for the reply to a request that is nothing but its head, on a connection with nothing else to do."""
+    def _answer(self) -> bytes | None:
+        """Ask for the answer to a request that is nothing but its head, on a connection with nothing else to do."""
         if self._at_once is None or not self._may_answer or self._more or not _PLAIN.fullmatch(self.url):
             return None
         busy = self.cycle is not None and not self.cycle.response_complete
@@ -162,7 +162,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
         self.scope["method"], self.scope["path"], self.scope["query_string"] = "GET", self.url.decode("ascii"), b""
-        return self._at_once(self.scope)  # type: ignore[arg-type]  # the same scope by another name
+        scope: Any = self.scope  # the same to starlette by another name
+        return self._at_once(scope, self.server_state.default_headers)
 
     def _await_head(self) -> None:
         self._stop_waiting()

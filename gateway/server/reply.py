@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -11,18 +12,29 @@ from gateway.upstream.headers import Headers
 _LINES = re.compile(rb"(?:[!#-'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
 
 
-class Reply(NamedTuple):
-    """Status, headers but for those that say how it is transferred, and body."""
+@dataclass(frozen=True)
+class Reply:
+    """Status, headers but for those that say how it is transferred, and body; it may be written many times."""
 
     status: int
     headers: Headers
     body: bytes
 
-    def written(self, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Write it as HTTP/1.1. Raises RuntimeError for a header that would be read as something else."""
-        headers = [*default_headers, *self.headers]
-        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if lines.count(b"\n") != len(headers) or not _LINES.fullmatch(lines):
-            raise RuntimeError("a header of an answer has a byte that no header may have")
-        length = b"content-length: %d\r\n\r\n" % len(self.body)
-        return b"".join((STATUS_LINE[self.status], lines, length, self.body))
+    def written(self, more: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Write it as HTTP/1.1, with more headers that are known to be well-formed.
+
+        Raises RuntimeError for one of its own that would be read as something else.
+        """
+        return b"".join((self._head, *[b"%b: %b\r\n" % header for header in more], b"\r\n", self.body))
+
+    @cached_property
+    def _head(self) -> bytes:
+        return STATUS_LINE[self.status] + _lines([*self.headers, (b"content-length", b"%d" % len(self.body))])
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    each = [b"%b: %b\r\n" % header for header in headers]
+    lines = b"".join(each)
+    if lines.count(b"\n") != len(each) or not _LINES.fullmatch(lines):
+        raise RuntimeError("a header of an answer has a byte that no header may have")
+    return lines

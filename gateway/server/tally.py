@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import re
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -25,14 +26,14 @@ class Tally:
         self._telemetry = telemetry
         self._request_log = request_log
         self._counting: dict[tuple[str, int], Callable[[Sequence[float]], None]] = {}
-        self._seconds: dict[tuple[str, int], list[float]] = {}
+        self._seconds: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         self._lines: list[bytes] = []
 
     def add(self, scope: Scope, route: str, status: int, seconds: float) -> None:
         """Add the request of a scope; it is in the metrics and in the log before the loop waits again."""
         if not self._seconds:
             asyncio.get_running_loop().call_soon(self._write)
-        self._seconds.setdefault((route, status), []).append(seconds)
+        self._seconds[route, status].append(seconds)
         if self._request_log is not None:
             line = {
                 "request_id": scope["state"]["request_id"],
@@ -45,7 +46,7 @@ class Tally:
             self._lines.append(_without_keys(msgspec.json.encode(line)))
 
     def _write(self) -> None:
-        ended, self._seconds = self._seconds, {}
+        ended, self._seconds = self._seconds, defaultdict(list)
         lines, self._lines = self._lines, []
         for (route, status), seconds in ended.items():
             count = self._counting.get((route, status))

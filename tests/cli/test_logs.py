@@ -41,6 +41,22 @@ def test_a_line_begins_as_every_other_line_of_the_log() -> None:
     }
 
 
+def test_every_line_has_the_time_of_its_own() -> None:
+    reader, writer = os.pipe()
+    times = iter((NOON, NOON + 0.5, NOON + 1, NOON - 86400))
+    lines = RequestLines(writer, lambda: next(times))
+    for _ in range(4):
+        lines([b'{"status":200}'])
+    os.close(writer)
+    said = [json.loads(line)["time"].removesuffix("+00:00") for line in read_all(reader).splitlines()]
+    assert said == [
+        "2026-01-01T12:00:00.250",
+        "2026-01-01T12:00:00.750",
+        "2026-01-01T12:00:01.250",
+        "2025-12-31T12:00:00.250",
+    ]
+
+
 def test_workers_that_share_a_pipe_tear_no_line_of_each_other() -> None:
     reader, writer = os.pipe()
     many = lines_of(300)

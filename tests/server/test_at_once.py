@@ -13,8 +13,9 @@ from starlette.types import Receive, Scope, Send
 from gateway.server.protocol import BoundedProtocol
 from gateway.server.reply import Reply
 from gateway.server.serving import bind, serve_app
+from gateway.upstream.headers import Headers
 
-Ask = Callable[[Scope], Reply | None]
+Ask = Callable[[Scope, Headers], bytes | None]
 HEAD = b"host: gateway\r\nx-api-key: k\r\n"
 
 
@@ -26,11 +27,11 @@ class Way:
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
 
-    def at_once(self, scope: Scope) -> Reply | None:
+    def at_once(self, scope: Scope, more: Headers) -> bytes | None:
         if not scope["path"].startswith("/now"):
             return None
         self.came.append(("at once", scope["path"]))
-        return Reply(200, [(b"x-way", b"at once")], f"{scope['scheme']} {scope['path']}".encode())
+        return Reply(200, [(b"x-way", b"at once")], f"{scope['scheme']} {scope['path']}".encode()).written(more)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.came.append(("app", scope["path"]))
@@ -240,7 +241,7 @@ async def test_a_header_that_would_be_read_as_two_is_not_written() -> None:
         with pytest.raises(RuntimeError):
             Reply(200, [header], b"").written([])
     assert Reply(200, [(b"x-a", b"a\tb \xff")], b"ok").written([(b"date", b"d")]) == (
-        b"HTTP/1.1 200 OK\r\ndate: d\r\nx-a: a\tb \xff\r\ncontent-length: 2\r\n\r\nok"
+        b"HTTP/1.1 200 OK\r\nx-a: a\tb \xff\r\ncontent-length: 2\r\ndate: d\r\n\r\nok"
     )
 
 
