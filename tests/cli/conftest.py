@@ -38,8 +38,10 @@ def spent(data_dir: Path) -> None:
 async def on_store(data_dir: Path, work: Callable[[Store], object]) -> None:
     async with opened(data_dir, find_server(None)) as url:
         store = await reached(url)
-        await work(store)  # type: ignore[misc]
-        await store.aclose()
+        try:
+            await work(store)  # type: ignore[misc]
+        finally:
+            await store.aclose()
 
 
 async def spend(store: Store) -> None:

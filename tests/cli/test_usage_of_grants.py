@@ -5,11 +5,11 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cli.conftest import SHIPPED, on_store
 from gateway.domain.reservation import How
@@ -53,7 +53,7 @@ async def spend(store: Store, policy: Policy) -> None:
     postings = Postings(account_prefix(tenant.account.id), scopes, tenant.limits)
     order = Order("0", "small", "web", "flux-2-klein-4b-base-edit", "v1", CENT, CENT, 600, 60)
     for name in "abcde":
-        decision = await ledger.reserve(replace(order, id=name), postings, [Capacity("main", 100, 10)])
+        decision = await ledger.reserve(structs.replace(order, id=name), postings, [Capacity("main", 100, 10)])
         assert isinstance(decision, Admitted)
     await ledger.confirm("c", "prediction-c", 60)
     await ledger.settle("c", CENT // 2, How.EXACT, "success")
