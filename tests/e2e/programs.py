@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 UPSTREAM_SECRET = "upstream-secret-of-the-operator"
-START_SECONDS = 30
-STOP_SECONDS = 15
+START_SECONDS = 90
+STOP_SECONDS = 40
 
 
 class Program:
@@ -126,7 +126,7 @@ class Gateway(Program):
     def verify_ledger(self) -> None:
         """Recompute every counter of the running ledger from its journal, by the operator's own command."""
         words = [sys.executable, "-m", "gateway", "ledger", "verify", *self.places]
-        done = subprocess.run(words, env=environ(), capture_output=True, text=True, timeout=30)
+        done = subprocess.run(words, env=environ(), capture_output=True, text=True, timeout=90)
         assert done.returncode == 0, done.stdout + done.stderr
 
     @property
