@@ -4,8 +4,10 @@ Workers write their values into files that they share with the parent, which add
 counter is right with any number of workers, and survives the death of one.
 """
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Container, Sequence
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -27,6 +29,22 @@ class Durations(Histogram):
         for bucket, count in counts.items():
             self._buckets[bucket].inc(count)
 
+    def noting(self) -> Callable[[float], None]:
+        """Give what observes one duration, together with the others of its turn of the loop."""
+        noted: list[float] = []
+
+        def write() -> None:
+            taken = noted.copy()
+            noted.clear()
+            self.observe_all(taken)
+
+        def note(seconds: float) -> None:
+            if not noted:
+                asyncio.get_running_loop().call_soon(write)
+            noted.append(seconds)
+
+        return note
+
 
 class Telemetry:
     """The metrics that workers count; what the ledger knows is read from it at the scrape."""
@@ -38,24 +56,20 @@ class Telemetry:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
 
-        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+        def durations(name: str, text: str, buckets: Sequence[float], *labels: str) -> Durations:
+            return Durations(name, text, labels, buckets=buckets, registry=registry)
 
         self.requests = counter("gateway_requests", "Requests answered", "route", "status")
-        self.request_seconds = Durations(
-            "gateway_request_duration_seconds",
-            "Time from a request to the end of its answer",
-            ["route"],
-            buckets=BUCKETS,
-            registry=registry,
+        self.request_seconds = durations(
+            "gateway_request_duration_seconds", "Time from a request to the end of its answer", BUCKETS, "route"
         )
-        self.upstream_seconds = histogram(
+        self.upstream_seconds = durations(
             "gateway_upstream_request_duration_seconds", "Time of a call to upstream", BUCKETS, "operation"
         )
-        self.ledger_seconds = histogram(
+        self.ledger_seconds = durations(
             "gateway_ledger_duration_seconds", "Time of a call to the ledger", LEDGER_BUCKETS
         )
-        self.queue_seconds = histogram(
+        self.queue_seconds = durations(
             "gateway_upstream_queue_wait_seconds", "Time that creates waited for an upstream slot", BUCKETS, "outcome"
         )
         self.key_refusals = counter(
@@ -66,6 +80,9 @@ class Telemetry:
             "gateway_shadow_refusals", "Creates that a shadow limit would have refused", "tenant", "code"
         )
         self.estimated_usd = counter("gateway_estimated_usd", "Estimates of admitted creates", "tenant", "model")
+        # Of what every create counts, the look-up of labels costs more than the counting.
+        self.admission = cache(lambda tenant, outcome: self.admissions.labels(tenant, outcome).inc)
+        self.estimate = cache(lambda tenant, model: self.estimated_usd.labels(tenant, model).inc)
         self.settled_usd = counter("gateway_settled_usd", "Costs of settled predictions", "tenant", "model")
         self.settlements = counter("gateway_settlements", "Ends of reservations by how the cost was known", "how")
         self.billed = counter(

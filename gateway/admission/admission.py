@@ -259,7 +259,7 @@ class Admission:
     def _count(self, principal: Principal, ticket: Ticket) -> None:
         tenant = principal.tenant.id
         estimate_usd = ticket.quote.estimate / UNITS_PER_USD  # a metric, not money: Prometheus has floats only
-        self._telemetry.estimated_usd.labels(tenant, self._telemetry.model(ticket.quote.model)).inc(estimate_usd)
+        self._telemetry.estimate(tenant, self._telemetry.model(ticket.quote.model))(estimate_usd)
         for shadow in ticket.shadows:
             self._telemetry.shadow_refusals.labels(tenant, shadow.code).inc()
 

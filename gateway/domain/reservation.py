@@ -5,9 +5,9 @@ event may come again, late or twice: where the table has no way, the event chang
 the state as it is.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class State(StrEnum):
@@ -60,8 +60,7 @@ class How(StrEnum):
 UNATTRIBUTED = "(unattributed)"
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """One reservation as the ledger keeps it; money in units of 1e-8 USD, times in microseconds of the store.
 
     `lost_us` is the first admission of one that a failover lost and that was admitted again.

@@ -1,6 +1,5 @@
 """History: reservations as the journal tells of them, from their admission to their present state."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.domain.reservation import How, Reservation, State
@@ -71,16 +70,16 @@ def _changed(before: Reservation, entry: Entry) -> Reservation:
     """Follow one entry; the scripts have seen to it that the table of transitions allows it."""
     match entry.fact:
         case Confirmed() as fact:
-            return replace(before, state=State.RUNNING, prediction=fact.prediction, confirmed_us=entry.at_us)
+            return before._replace(state=State.RUNNING, prediction=fact.prediction, confirmed_us=entry.at_us)
         case Doubted():
-            return replace(before, state=State.IN_DOUBT)
+            return before._replace(state=State.IN_DOUBT)
         case Finished() as fact:
-            return replace(before, status=fact.status, finished_us=entry.at_us)
+            return before._replace(status=fact.status, finished_us=entry.at_us)
         case Settled() as fact:
-            return replace(before, state=State.SETTLED, cost=fact.cost, how=fact.how, ended_us=entry.at_us)
+            return before._replace(state=State.SETTLED, cost=fact.cost, how=fact.how, ended_us=entry.at_us)
         case Corrected() as fact:
-            return replace(before, cost=fact.cost, how=How.LATE)
+            return before._replace(cost=fact.cost, how=How.LATE)
         case Released():
-            return replace(before, state=State.RELEASED, cost=0, how=How.RELEASED, ended_us=entry.at_us)
+            return before._replace(state=State.RELEASED, cost=0, how=How.RELEASED, ended_us=entry.at_us)
         case _:
             return before

@@ -65,7 +65,7 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         if type(value) not in self._accepted:
             whole = f"; write {int(value)}" if self._is_whole(value) else ""
             return f"{path} must be {self.expected}, not {shown(value)}{whole}"
-        if not self._in_bounds(value) or (self.one_of is not None and value not in self.one_of):
+        if (self._bounded and not self._in_bounds(value)) or (self.one_of is not None and value not in self.one_of):
             return f"{path} must be {self.expected}, not {shown(value)}"
         if self.items is not None:
             for index, item in enumerate(value):
@@ -81,6 +81,11 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     @cached_property
     def _accepted(self) -> frozenset[Class]:
         return frozenset(accepted for name in self.types for accepted in _TYPES[name])
+
+    @cached_property
+    def _bounded(self) -> bool:
+        """Whether a value of the right type can be out of bounds."""
+        return self.min is not None or self.max is not None or float in self._accepted
 
     @property
     def _type_words(self) -> str:

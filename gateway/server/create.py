@@ -69,7 +69,7 @@ class Creates:
             if isinstance(error, PolicyBehind) and not exchange.last:  # it begins anew, by the policy in force
                 raise
             code = as_refusal(error).code.value
-            self._parts.telemetry.admissions.labels(principal.tenant.id, code).inc()
+            self._parts.telemetry.admission(principal.tenant.id, code)()
             raise
         await exchange.answer(*reply)
 
@@ -123,7 +123,7 @@ class _Create:
         outcome = judge(answer, ticket.reservation)
         self._exchange.note(upstream=outcome.reason)
         if outcome.refusal is None and isinstance(answer, Answer):
-            self._parts.telemetry.admissions.labels(self._principal.tenant.id, "admitted").inc()
+            self._parts.telemetry.admission(self._principal.tenant.id, "admitted")()
             return await self._reply(ticket, answer, outcome)
         recorded = await self._record_failure(ticket, answer, outcome)
         # Nothing ran, and this reservation has ended: the create begins anew as another, which takes another key.

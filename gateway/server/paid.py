@@ -61,7 +61,7 @@ class Paid:
             if isinstance(error, PolicyBehind) and not exchange.last:  # it begins anew, by the policy in force
                 raise
             code = as_refusal(error).code.value
-            self._parts.telemetry.admissions.labels(principal.tenant.id, code).inc()
+            self._parts.telemetry.admission(principal.tenant.id, code)()
             raise
         if not whole:  # the server cuts what has begun, and the client sees that it is not whole
             raise Refused(Code.UPSTREAM_ERROR, "upstream's answer was cut")
@@ -176,7 +176,7 @@ class _Call:
         raise outcome.refusal
 
     def _admitted(self) -> None:
-        self._parts.telemetry.admissions.labels(self._principal.tenant.id, "admitted").inc()
+        self._parts.telemetry.admission(self._principal.tenant.id, "admitted")()
 
     def _repeat_headers(self, first: Answered) -> Headers:
         headers = repeat_headers(first)

@@ -35,7 +35,7 @@ class Eachlabs:
         self.account = account
         self._secrets = dict(secrets)
         self._client = client
-        self._observed = cache(lambda operation: telemetry.upstream_seconds.labels(operation).observe)
+        self._observed = cache(lambda operation: telemetry.upstream_seconds.labels(operation).noting())
         self._base = (base_url or account.base_url).rstrip("/")
 
     def __repr__(self) -> str:

@@ -56,8 +56,8 @@ def returned(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Drop what the Connection header names, since it speaks of this hop only; names in lower case."""
     pairs = [(name.lower(), value) for name, value in headers]
-    named = [value for name, value in pairs if name == b"connection"]
-    if not named:
+    if b"connection" not in dict(pairs):
         return pairs
+    named = [value for name, value in pairs if name == b"connection"]
     dropped = {token.strip().lower() for value in named for token in value.split(b",")}
     return [pair for pair in pairs if pair[0] not in dropped]
