@@ -33,6 +33,14 @@ def pin(pids: Iterable[int], core: int) -> None:
             os.sched_setaffinity(int(task.name), {core})
 
 
+def program(pid: int) -> Path | None:
+    """Give the file that a process runs; None if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink()
+    except OSError:
+        return None
+
+
 def command(pid: int) -> str:
     """Give the command line of a process; empty if it has ended."""
     try:

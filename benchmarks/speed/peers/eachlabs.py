@@ -3,10 +3,10 @@
 from importlib.metadata import version
 
 import httpx
-from redis.asyncio import Redis
 
 from benchmarks import own
-from benchmarks.programs import Program, free_port, start_store
+from benchmarks.programs import free_port
+from benchmarks.speed.accounting import pin, program
 from benchmarks.speed.load import Call, saturate
 from benchmarks.speed.peers.one_program import OneProgram
 from benchmarks.speed.peers.peer import BODY, CACHED, CREATE, FORWARDED, MODEL, House
@@ -25,7 +25,10 @@ ACCOUNT = own.ACCOUNT + f"[[account.limit]]\n{own.budget('month', '10000000.00')
 
 
 class EachlabsGateway(OneProgram):
-    """One worker, with a store of its own that writes every command to disk before it answers."""
+    """`gateway serve` as it is by default: one worker, and a store that has every command on disk before it answers.
+
+    The store is not the proxy: it runs on the other core, and its time does not count.
+    """
 
     name: str = "eachlabs-gateway"
     loads: tuple[str, ...] = (CACHED, FORWARDED, CREATE)
@@ -34,39 +37,36 @@ class EachlabsGateway(OneProgram):
         super().__init__()
         self._secret = new_secret()
         self._house: House | None = None
-        self._store: tuple[Program, str] | None = None
+        self._ledgers = 0
 
     def version(self) -> str:
         """Name the version; the report names the commit."""
         return f"{version('eachlabs-gateway')}, 1 worker: key, price, hold in a durable store, metrics, request log"
 
     async def start(self, house: House) -> None:
-        """Write the policy and start the store and the gateway."""
+        """Start it on the ledger that is there, or with an empty one."""
         self._house = house
-        own.write_policies(house.place / "policies", [ACCOUNT, TENANT, key_toml("bench", self._secret)], [MODEL])
-        self._store = await start_store(house.place, house.store, house.other_core)
-        await self._start(house, self._store[1])
-
-    async def _start(self, house: House, store_url: str) -> None:
+        folder = house.place / "policies"
+        if not folder.exists():
+            own.write_policies(folder, [ACCOUNT, TENANT, key_toml("bench", self._secret)], [MODEL])
         port = free_port()
         flags = {
-            "policies": house.place / "policies",
-            "data-dir": house.place / "data",
+            "policies": folder,
+            "data-dir": house.place / f"data-{self._ledgers}",
             "listen": f"127.0.0.1:{port}",
             "metrics-listen": "127.0.0.1:0",
             "upstream-url": house.upstream,
-            "redis-url": store_url,
+            "store-binary": house.store,
         }
         await self._run(house, port, own.command(["serve"], flags), "/gateway/healthz", own.ENVIRON)
+        pin(self._stores(), house.other_core)
 
     async def prepare(self, load: str) -> Call:
         """Begin with an empty ledger: predictions that are left open are looked at every few seconds."""
-        assert self._house and self._store and self._program  # noqa: S101 (it was started)
-        self._program.stop()
-        redis = Redis.from_url(self._store[1])
-        await redis.flushall()
-        await redis.aclose()
-        await self._start(self._house, self._store[1])
+        assert self._house  # noqa: S101 (it was started)
+        self.stop()
+        self._ledgers += 1
+        await self.start(self._house)
         key = {"X-API-Key": self._secret}
         json = key | {"Content-Type": "application/json"}
         create = Call("POST", ("/v1/prediction",), json, BODY % ("done" if load == CACHED else "a picture"))
@@ -95,8 +95,10 @@ class EachlabsGateway(OneProgram):
         async with httpx.AsyncClient(trust_env=False) as http:
             return int((await http.get(f"{self._house.upstream}/made")).text)
 
-    def stop(self) -> None:
-        """End the gateway, and then its store."""
-        super().stop()
-        if self._store:
-            self._store[0].stop()
+    def processes(self) -> list[int]:
+        """Give the parent and its worker."""
+        return [pid for pid in super().processes() if pid not in self._stores()]
+
+    def _stores(self) -> list[int]:
+        assert self._house  # noqa: S101 (it was started)
+        return [pid for pid in super().processes() if program(pid) == self._house.store.resolve()]
