@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-scale bench-pricing memory settling bench-queue slots
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-scale bench-workers bench-pricing memory settling bench-queue slots
 
 help:                     ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -46,6 +46,9 @@ bench: .venv/.ready       ## speed, ours and that of proxies that are installed,
 
 bench-scale: .venv/.ready  ## what a create costs as tenants, limits, open predictions and models grow
 	$(RUN)python -m benchmarks.scale $(FLAGS)
+
+bench-workers: .venv/.ready ## what a request costs with 1, 2 and 4 workers on one store
+	$(RUN)python -m benchmarks.workers
 
 bench-pricing: .venv/.ready  ## time that pricing takes of a create
 	$(RUN)python -m benchmarks.pricing

@@ -27,10 +27,9 @@ class Program:
 
     def __init__(self, words: Sequence[str], log: Path, environ: Mapping[str, str], core: int | None = None) -> None:
         self._log = log
-        pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*pinned, *words],
+                [*pinned(core), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -82,6 +81,11 @@ class Program:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_SECONDS)
         self.kill()
+
+
+def pinned(core: int | None) -> list[str]:
+    """Give what stands before the words of a program that may use one core only; None leaves it any."""
+    return [] if core is None else ["taskset", "--cpu-list", str(core)]
 
 
 class Command(NamedTuple):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.programs import ROOT
+from benchmarks.programs import ROOT, pinned
 
 WRK = "wrk"
 _LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s)\s*$", re.MULTILINE)
@@ -45,11 +45,11 @@ def wrk_version() -> str | None:
     return " ".join(said.split()[:2])
 
 
-async def saturate(url: str, call: Call, clients: int, seconds: int, place: Path, core: int) -> Loaded:
+async def saturate(url: str, call: Call, clients: int, seconds: int, place: Path, core: int | None) -> Loaded:
     """Send as fast as answers come, over so many connections. Raises RuntimeError where wrk fails."""
     script = place / "load.lua"
     script.write_text(_lua(call), "utf-8")
-    words = ["taskset", "--cpu-list", str(core), WRK, "--latency", "-t1", f"-c{clients}", f"-d{seconds}s"]
+    words = [*pinned(core), WRK, "--latency", "-t1", f"-c{clients}", f"-d{seconds}s"]
     said = await _output([*words, "-s", str(script), url])
     percentiles = {share: float(number) * _MS[unit] for share, number, unit in _LATENCY.findall(said)}
     told = re.search(r"RESULT (\d+) (\d+) (\d+)", said)
@@ -59,11 +59,11 @@ async def saturate(url: str, call: Call, clients: int, seconds: int, place: Path
     return Loaded(requests, failed, requests / duration_us * 1e6, percentiles["50"], percentiles["99"])
 
 
-async def steady(url: str, call: Call, per_second: int, seconds: int, place: Path, core: int) -> Loaded:
+async def steady(url: str, call: Call, per_second: int, seconds: int, place: Path, core: int | None) -> Loaded:
     """Send at a fixed rate, each request at its time; a latency counts from when its request was due."""
     asked = place / "steady.json"
     asked.write_text(json.dumps({"url": url, "call": call.__dict__, "rate": per_second, "seconds": seconds}))
-    module = ["taskset", "--cpu-list", str(core), sys.executable, "-m", "benchmarks.speed.steady", str(asked)]
+    module = [*pinned(core), sys.executable, "-m", "benchmarks.speed.steady", str(asked)]
     return Loaded(*json.loads(await _output(module)))
 
 

@@ -49,7 +49,7 @@ class Started(NamedTuple):
 async def play(peer: Peer, store: Path, cores: tuple[int, int]) -> AsyncIterator[Measured | Started]:
     """Measure one proxy under all its loads."""
     with tempfile.TemporaryDirectory(prefix="speed-", ignore_cleanup_errors=True) as folder:
-        async with _stub(Path(folder), cores[1]) as upstream:
+        async with stub(Path(folder), cores[1]) as upstream:
             house = House(Path(folder), upstream, store, *cores)
             try:
                 await peer.start(house)
@@ -89,7 +89,8 @@ async def _measured(peer: Peer, load: str, crowd: str, house: House, work: Await
 
 
 @asynccontextmanager
-async def _stub(place: Path, core: int) -> AsyncIterator[str]:
+async def stub(place: Path, core: int | None) -> AsyncIterator[str]:
+    """Run the stub upstream; gives its address."""
     port = free_port()
     words = [sys.executable, "-m", "benchmarks.speed.stub", "--port", str(port)]
     program = Program(words, place / "stub.log", {}, core)

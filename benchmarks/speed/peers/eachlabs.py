@@ -25,7 +25,7 @@ ACCOUNT = own.ACCOUNT + f"[[account.limit]]\n{own.budget('month', '10000000.00')
 
 
 class EachlabsGateway(OneProgram):
-    """`gateway serve` as it is by default: one worker, and a store that has every command on disk before it answers.
+    """`gateway serve` as it is by default: one worker (or more), and a store that has commands on disk before it answers.
 
     The store is not the proxy: it runs on the other core, and its time does not count.
     """
@@ -33,8 +33,9 @@ class EachlabsGateway(OneProgram):
     name: str = "eachlabs-gateway"
     loads: tuple[str, ...] = (CACHED, FORWARDED, CREATE)
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
         super().__init__()
+        self._workers = workers
         self._secret = new_secret()
         self._house: House | None = None
         self._ledgers = 0
@@ -57,9 +58,11 @@ class EachlabsGateway(OneProgram):
             "metrics-listen": "127.0.0.1:0",
             "upstream-url": house.upstream,
             "store-binary": house.store,
+            "workers": self._workers,
         }
         await self._run(house, port, own.command(["serve"], flags), "/gateway/healthz", own.ENVIRON)
-        pin(self._stores(), house.other_core)
+        if house.other_core is not None:
+            pin(self.stores(), house.other_core)
 
     async def prepare(self, load: str) -> Call:
         """Begin with an empty ledger: predictions that are left open are looked at every few seconds."""
@@ -97,8 +100,9 @@ class EachlabsGateway(OneProgram):
 
     def processes(self) -> list[int]:
         """Give the parent and its worker."""
-        return [pid for pid in super().processes() if pid not in self._stores()]
+        return [pid for pid in super().processes() if pid not in self.stores()]
 
-    def _stores(self) -> list[int]:
+    def stores(self) -> list[int]:
+        """Give the store's process."""
         assert self._house  # noqa: S101 (it was started)
         return [pid for pid in super().processes() if program(pid) == self._house.store.resolve()]

@@ -18,13 +18,13 @@ BODY = (
 
 class House(NamedTuple):
     """What a proxy is started with: an empty folder of its own, upstream's address, the server of a store (a Redis
-    or Valkey), the core that is the proxy's own, and the one that load, upstream and store share."""
+    or Valkey), the core that is the proxy's own, and the one that load, upstream and store share; None is any."""
 
     place: Path
     upstream: str
     store: Path
-    core: int
-    other_core: int
+    core: int | None
+    other_core: int | None
 
 
 class Peer(Protocol):
