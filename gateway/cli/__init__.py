@@ -5,8 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CUT_OFF = 141  # the status of what a shell ends because nobody reads on
 
@@ -35,11 +34,19 @@ COMMANDS = {
 }
 
 
+class _Version(argparse.Action):
+    """Prints the version; what finds it out is loaded for that alone, since it takes as long as `gateway check`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        version = importlib.import_module("importlib.metadata").version("eachlabs-gateway")
+        parser.exit(message=f"{parser.prog} {version}\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="gateway", description="A cost-aware gateway for the Eachlabs API.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('eachlabs-gateway')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         added = commands.add_parser(name, help=command.help, description=command.help)

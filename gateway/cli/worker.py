@@ -28,8 +28,7 @@ from gateway.server.serving import serve_app
 from gateway.server.tally import RequestLog
 from gateway.telemetry import Telemetry
 from gateway.upstream.direct.exchange import DirectUpstream
-from gateway.upstream.guarded import PublicTransport
-from gateway.upstream.httpx_client import HttpxUpstream
+from gateway.upstream.on_demand import for_operators, for_tenants
 from gateway.upstream.probe import ImageProbe
 
 log = logging.getLogger("gateway.worker")
@@ -96,10 +95,9 @@ async def serve(
     async with AsyncExitStack() as stack:
         store, client = connect(config.store_url), DirectUpstream()
         stack.push_async_callback(store.aclose)
-        tenants_client = HttpxUpstream(PublicTransport(config.private_destinations))
+        tenants_client, operators_client = for_tenants(config.private_destinations), for_operators()
         # Of its own: names of images that are slow to look up keep threads, which no webhook is to wait for.
-        images_client = HttpxUpstream(PublicTransport(config.private_destinations))
-        operators_client = HttpxUpstream()
+        images_client = for_tenants(config.private_destinations)
         for each in (client, tenants_client, images_client, operators_client):
             stack.push_async_callback(each.aclose)
         host = HostOwners(Path(config.owners))

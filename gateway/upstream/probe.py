@@ -6,11 +6,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 from gateway.telemetry import Telemetry
 from gateway.upstream.client import NotSent, OutcomeUnknown, Outgoing, Stream, Upstream
 from gateway.upstream.headers import Headers
-from gateway.upstream.image_header import read_pixels
 from gateway.upstream.public import NotPublic
 
 log = logging.getLogger("gateway.probe")
@@ -88,7 +88,7 @@ class ImageProbe:
             if not _begins_an_image(answer):
                 return None
             head = await _head(answer)
-        return await asyncio.get_running_loop().run_in_executor(self._reader, read_pixels, head)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, _pixels, head)
 
 
 class _Allowance:
@@ -116,6 +116,12 @@ def _begins_an_image(answer: Stream) -> bool:
     return answer.status == 200 or (
         answer.status == 206 and headers.get(b"content-range", b"").startswith(b"bytes 0-")
     )
+
+
+def _pixels(head: bytes) -> int | None:
+    # Its reader of images is loaded by the first look, in the thread that looks.
+    found: int | None = import_module("gateway.upstream.image_header").read_pixels(head)
+    return found
 
 
 async def _head(answer: Stream) -> bytes:

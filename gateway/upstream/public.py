@@ -3,11 +3,13 @@
 import ipaddress
 import re
 from collections.abc import Collection
-from typing import NamedTuple
-
-import httpx
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.upstream.client import NotSent
+
+if TYPE_CHECKING:
+    import httpx
 
 #: A presigned address has about 2,000 characters.
 MOST_CHARACTERS = 8_192
@@ -64,13 +66,14 @@ def check_url(url: str, allowed: Collection[str] = ()) -> Destination:
     # Blanks, control characters and backslashes are what two readers of one address disagree about.
     if "\\" in url or any(char.isspace() or not char.isprintable() for char in url):
         raise NotPublic("the address has a blank, a control character or a backslash")
+    httpx = import_module("httpx")  # whose reading of an address is the one that counts; see `on_demand`
     try:
         return check_parsed(httpx.URL(url), allowed)
     except (httpx.InvalidURL, ValueError) as error:
         raise NotPublic(f"the address cannot be read: {error}") from error
 
 
-def check_parsed(url: httpx.URL, allowed: Collection[str] = ()) -> Destination:
+def check_parsed(url: "httpx.URL", allowed: Collection[str] = ()) -> Destination:
     """Do what `check_url` does, of an address as the HTTP client has read it. Raises NotPublic."""
     host = url.raw_host.decode("ascii")
     port = url.port if url.port is not None else 80 if url.scheme == "http" else 443

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-import httpx
+import certifi
 
 from gateway.upstream.client import MOST_BYTES, Answer, NotSent, OutcomeUnknown, Outgoing, Stream
 from gateway.upstream.direct.connection import Connection
@@ -22,7 +22,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 def verifying() -> ssl.SSLContext:
     """Make what verifies servers by the public certificate authorities, as httpx does."""
-    context = httpx.create_ssl_context(trust_env=False)
+    context = ssl.create_default_context(cafile=certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     return context
 
