@@ -1,37 +1,60 @@
-"""Clients: what redis-py has for one server, a group with Sentinels and a Cluster, each with every wait bounded."""
+"""Clients: how the store is called beside the pipeline of scripts; every wait is bounded."""
 
-from collections.abc import Awaitable
-from typing import Any, Protocol
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
-from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as StoreConnectionError
+from gateway.ledger.address import SINGLE, Address, read_address
+from gateway.ledger.listening import listen
+from gateway.ledger.pipeline import Pipeline
 
-#: The whole of a call: its turn, a connection, the command, its reply, and a repeat on a connection that was closed.
-CALL_SECONDS = 0.95
-CONNECT_SECONDS = 0.3
-COMMAND_SECONDS = 0.8
-#: All of a group may stand still but one, and that one is still asked within the time of a call.
-SENTINEL_SECONDS = 0.25
+GROUPS = ("redis+cluster", "redis+sentinel")
 
 
 class Client(Protocol):
-    """What the store asks of a client; redis-py's single and cluster clients both have it."""
+    """What the store asks of a client. Raises StoreError or OSError."""
 
-    def execute_command(self, *_args: Any, **_options: Any) -> Awaitable[Any]:
+    async def execute_command(self, *_command: str | int | bytes) -> Any:
         """Send one command and await its reply."""
         ...
 
-    def pubsub(self) -> Any:
-        """Make a listener of channels, with a connection of its own."""
+    async def everywhere(self, *_command: str | int | bytes) -> list[Any]:
+        """Send one command to every primary."""
         ...
 
-    def aclose(self) -> Awaitable[None]:
+    async def listen(self, _channel: str, _heard: Callable[[bytes], None]) -> None:
+        """Hand over what is published on a channel, until the connection ends."""
+        ...
+
+    async def aclose(self) -> None:
         """Close every connection."""
         ...
+
+
+class Single:
+    """One server. Commands share a connection of their own, beside that of scripts, which no long reply holds up."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._pipeline = Pipeline(address)
+
+    async def execute_command(self, *command: str | int | bytes) -> Any:
+        """Send one command and await its reply; a hash comes as a dict."""
+        reply = await self._pipeline.call(*command)
+        return dict(zip(reply[::2], reply[1::2], strict=True)) if command[0] == "HGETALL" else reply
+
+    async def everywhere(self, *command: str | int | bytes) -> list[Any]:
+        """Send one command to the server."""
+        return [await self.execute_command(*command)]
+
+    async def listen(self, channel: str, heard: Callable[[bytes], None]) -> None:
+        """Hand over what is published on a channel, until the connection ends."""
+        await listen(self._address, channel, heard)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._pipeline.aclose()
 
 
 def client_for(url: str) -> Client:
@@ -40,52 +63,16 @@ def client_for(url: str) -> Client:
     A Sentinel address is `redis+sentinel://host:port,host:port/SERVICE[?db=N]`. Raises ValueError for another
     scheme.
     """
-    parts = urlsplit(url)
-    match parts.scheme:
-        case "redis" | "rediss" | "unix":
-            return Redis.from_url(url, **_bounds())
-        case "redis+cluster":
-            return RedisCluster.from_url(url.replace("redis+cluster://", "redis://", 1), **_bounds())
-        case "redis+sentinel":
-            return _Watched(parts)
+    scheme = urlsplit(url).scheme
+    if scheme in SINGLE:
+        return Single(read_address(url))
+    if scheme in GROUPS:
+        return cast("Client", import_module("gateway.ledger.redis_py").Group(url))
     raise ValueError(
         f"not a store's address: {url!r}; use redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://"
     )
 
 
-def _bounds(seconds: float = COMMAND_SECONDS) -> dict[str, Any]:
-    """Bound every wait; one repeat for a connection that the store closed while it lay in the pool."""
-    return {
-        "socket_connect_timeout": min(seconds, CONNECT_SECONDS),
-        "socket_timeout": seconds,
-        "retry": Retry(NoBackoff(), 1, supported_errors=(StoreConnectionError,)),
-    }
-
-
-class _Watched:
-    """The primary of a group, wherever its Sentinels say that it is whenever a connection is made."""
-
-    def __init__(self, parts: SplitResult) -> None:
-        service = parts.path.strip("/")
-        if not service:
-            raise ValueError(f"{parts.geturl()!r} names no Sentinel service: redis+sentinel://host:port/SERVICE")
-        hosts = [_host(each) for each in parts.netloc.rpartition("@")[2].split(",")]
-        database = int(parse_qs(parts.query).get("db", ["0"])[0])
-        options = {"username": parts.username, "password": parts.password, **_bounds()}
-        self._sentinel = Sentinel(hosts, sentinel_kwargs=_bounds(SENTINEL_SECONDS))  # type: ignore[no-untyped-call]
-        self._primary = self._sentinel.master_for(service, db=database, **options)  # redis-py has no types here
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        return await self._primary.execute_command(*args, **options)
-
-    def pubsub(self) -> Any:
-        return self._primary.pubsub()
-
-    async def aclose(self) -> None:
-        await self._primary.aclose()
-        await self._sentinel.aclose()
-
-
-def _host(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host, int(port)
+def pipeline_for(url: str) -> Pipeline | None:
+    """Make the pipeline of a single server; None for a group, of which redis-py knows which server is meant."""
+    return Pipeline(read_address(url)) if urlsplit(url).scheme in SINGLE else None

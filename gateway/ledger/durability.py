@@ -13,7 +13,7 @@ async def durability_problems(store: Store) -> list[str]:
     problems = []
     for name, right in REQUIRED.items():
         try:
-            replies = await store.everywhere("CONFIG GET", name)
+            replies = await store.everywhere("CONFIG", "GET", name)
         except LedgerUnavailable as error:
             return [f"its configuration cannot be read ({error}), so nothing is known of its durability"]
         found = {_setting(reply, name) or "unknown" for reply in replies}

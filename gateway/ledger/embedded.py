@@ -15,14 +15,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
+from gateway.ledger.address import read_address
 from gateway.ledger.damage import advice
 from gateway.ledger.data_dir import DataDir, StoreFailed, StoreInUse
+from gateway.ledger.failures import StoreError
+from gateway.ledger.pipeline import Pipeline
 from gateway.ledger.server_process import begin, end, find_server
 
 __all__ = ["EmbeddedStore", "StoreFailed", "StoreInUse", "find_server", "opened", "running_url"]
@@ -194,10 +191,11 @@ async def opened(data_dir: Path, binary: Path) -> AsyncIterator[str]:
 
 async def _answers(url: str) -> bool:
     """Tell whether the store answers now; one that still loads its data does not."""
-    retry = Retry(NoBackoff(), 0)
-    async with Redis.from_url(url, retry=retry, socket_timeout=1, socket_connect_timeout=1) as client:
-        try:
-            await client.ping()
-        except (RedisConnectionError, RedisTimeoutError):
-            return False
+    pipeline = Pipeline(read_address(url))
+    try:
+        await pipeline.call("PING")
+    except (StoreError, OSError):
+        return False
+    finally:
+        await pipeline.aclose()
     return True

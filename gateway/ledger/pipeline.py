@@ -8,29 +8,21 @@ import asyncio
 import time
 from collections import deque
 from itertools import takewhile
-from typing import Any, NamedTuple, cast
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
-from hiredis import Reader, pack_command
-from redis.asyncio.connection import (
-    Connection,
-    ConnectionPool,
-    DefaultParser,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
-from redis.exceptions import ConnectionError as StoreConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as StoreTimeout
+from hiredis import HiredisError, Reader, pack_command
 
-from gateway.ledger.clients import CALL_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
+from gateway.ledger.address import Address
+from gateway.ledger.bounds import CALL_SECONDS, COMMAND_SECONDS
+from gateway.ledger.dialling import dial
+from gateway.ledger.failures import StoreGone, StoreLate, refusal
 
 #: Calls that wait for their replies; a store that is this far behind has more to do than it can.
 MOST_WAITING = 10_000
 _NOTHING = object()
 
 
-class Cut(StoreConnectionError):
+class Cut(StoreGone):
     """The connection was closed before the reply."""
 
 
@@ -40,17 +32,15 @@ class _Call(NamedTuple):
 
 
 class Pipeline:
-    """Runs commands; connects when there is something to send. `url` is that of a single server."""
+    """Runs commands; connects when there is something to send."""
 
-    def __init__(self, url: str) -> None:
-        # redis-py knows the forms of addresses; its connections themselves are not used.
-        made = ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]  # redis-py has no types
-        self._where = cast("Connection", made)
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._link: _Link | None = None
         self._connecting: asyncio.Task[_Link] | None = None
 
     async def call(self, *command: str | int | bytes) -> Any:
-        """Send one command and give its reply, within CALL_SECONDS. Raises RedisError or OSError.
+        """Send one command and give its reply, within CALL_SECONDS. Raises StoreError or OSError.
 
         One repeat for a connection that was closed before the reply: the command must be one that may be repeated.
         """
@@ -91,7 +81,7 @@ class Pipeline:
     async def _connect(self) -> "_Link":
         link = await self._open()
         try:
-            for command in _greeting(self._where):
+            for command in self._address.greeting():
                 await link.call(_packed(command))
         except BaseException:
             link.cut()
@@ -100,14 +90,9 @@ class Pipeline:
         return link
 
     async def _open(self) -> "_Link":
-        loop, where = asyncio.get_running_loop(), self._where
-        async with asyncio.timeout(CONNECT_SECONDS):
-            if isinstance(where, UnixDomainSocketConnection):
-                _, link = await loop.create_unix_connection(lambda: _Link(loop), where.path)
-                return link
-            tls = where.ssl_context.get() if isinstance(where, SSLConnection) else None
-            _, link = await loop.create_connection(lambda: _Link(loop), where.host, where.port, ssl=tls)
-            return link
+        loop = asyncio.get_running_loop()
+        _, link = await dial(self._address, lambda: _Link(loop))
+        return link
 
 
 class _Link(asyncio.Protocol):
@@ -117,7 +102,7 @@ class _Link(asyncio.Protocol):
         self.closed = False
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._reader = Reader(replyError=DefaultParser.parse_error, notEnoughData=_NOTHING)
+        self._reader = Reader(replyError=refusal, notEnoughData=_NOTHING)
         self._written: list[bytes] = []
         self._waiting: deque[_Call] = deque()
         self._watch: asyncio.TimerHandle | None = None
@@ -126,7 +111,7 @@ class _Link(asyncio.Protocol):
     def call(self, packed: bytes) -> "asyncio.Future[Any]":
         """Send with everything else of this turn of the loop."""
         if len(self._waiting) >= MOST_WAITING:
-            raise StoreConnectionError(f"more than {MOST_WAITING} calls wait for the store")
+            raise StoreGone(f"more than {MOST_WAITING} calls wait for the store")
         reply: asyncio.Future[Any] = self._loop.create_future()
         if self.closed:
             reply.set_exception(Cut("the connection to the store is closed"))
@@ -154,8 +139,8 @@ class _Link(asyncio.Protocol):
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not _NOTHING:
                 self._hand_over(reply)
-        except (RedisError, IndexError) as error:  # not the store's language, or a reply to nothing
-            self._end(StoreConnectionError(f"the store does not speak its protocol: {error}"))
+        except (HiredisError, IndexError) as error:  # not the store's language, or a reply to nothing
+            self._end(StoreGone(f"the store does not speak its protocol: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
@@ -180,11 +165,11 @@ class _Link(asyncio.Protocol):
         self._watch, now = None, time.monotonic()
         late = list(takewhile(lambda call: call.by <= now, self._waiting))
         if late and self._heard <= now - COMMAND_SECONDS:
-            self._end(StoreTimeout(f"no reply within {COMMAND_SECONDS} s"))
+            self._end(StoreLate(f"no reply within {COMMAND_SECONDS} s"))
             return
         for call in late:  # whose replies still come, each in its turn
             if not call.reply.done():
-                call.reply.set_exception(StoreTimeout(f"no reply within {COMMAND_SECONDS} s"))
+                call.reply.set_exception(StoreLate(f"no reply within {COMMAND_SECONDS} s"))
         if self._waiting:
             due = next((call.by for call in self._waiting if call.by > now), now + COMMAND_SECONDS)
             self._watch = self._loop.call_later(due - now, self._look)
@@ -199,21 +184,6 @@ class _Link(asyncio.Protocol):
             waiting = self._waiting.popleft().reply
             if not waiting.done():
                 waiting.set_exception(error)
-
-
-def pipeline_for(url: str) -> Pipeline | None:
-    """Make the pipeline of a single server; None for a group, of which redis-py knows which server is meant."""
-    return Pipeline(url) if urlsplit(url).scheme in ("redis", "rediss", "unix") else None
-
-
-def _greeting(where: Connection) -> list[tuple[str, ...]]:
-    """Say who this is, and which database is meant."""
-    said: list[tuple[str, ...]] = []
-    if where.password:
-        said.append(("AUTH", where.username, where.password) if where.username else ("AUTH", where.password))
-    if where.db:
-        said.append(("SELECT", str(where.db)))
-    return said
 
 
 def _packed(command: tuple[str | int | bytes, ...]) -> bytes:

@@ -76,7 +76,7 @@ async def scratch_store(binary: Path) -> AsyncIterator[tuple[Store, Mapping[str,
             store = connect(running.url)
             try:
                 for name, value in (("appendonly", "no"), ("save", "")):
-                    await store.read("CONFIG SET", name, value)
+                    await store.read("CONFIG", "SET", name, value)
                 yield store, load_scripts(clock)
             finally:
                 await asyncio.shield(store.aclose())

@@ -6,28 +6,25 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
-from redis.asyncio import RedisCluster
-from redis.exceptions import BusyLoadingError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
-from gateway.ledger.clients import CALL_SECONDS, Client, client_for
-from gateway.ledger.pipeline import Pipeline, pipeline_for
+from gateway.ledger.bounds import CALL_SECONDS
+from gateway.ledger.clients import Client, client_for, pipeline_for
+from gateway.ledger.failures import StoreError
+from gateway.ledger.pipeline import Pipeline
 from gateway.ledger.scripts import Script
 
 #: Calls in flight at a time; the others wait for their turn.
 CONNECTIONS = 32
 #: A command on the node that has the script's keys.
 FORWARD = "return redis.call(unpack(ARGV))"
-#: What the client raises when the store does not do its part. RuntimeError is a transport closed under a write,
-#: AttributeError a connection of the Cluster client that another task's refresh of the nodes closed while it opened.
-STORE_FAILURES = (RedisError, OSError, RuntimeError, AttributeError)
-
-
-#: What an operator's client may be told of a failure, by the error's type or its first word.
+#: What the client raises when the store does not do its part.
+STORE_FAILURES = (StoreError, OSError)
+#: What an operator's client may be told of a failure, by the first word of the store's refusal.
 CAUSES = MappingProxyType(
     {
-        OutOfMemoryError: "the store is full",
-        ReadOnlyError: "the store is read-only",
-        BusyLoadingError: "the store loads its data",
+        "OOM": "the store is full",
+        "READONLY": "the store is read-only",
+        "LOADING": "the store loads its data",
         "MISCONF": "the store cannot write to its disk",
     }
 )
@@ -64,10 +61,10 @@ class Store:
         packed = msgspec.msgpack.encode(request)
         try:
             reply = await self._script("EVALSHA", script.sha, *_keys(prefix), packed, *blobs)
-        except NoScriptError:
-            reply = await self.read("EVAL", script.text, *_keys(prefix), packed, *blobs)
         except STORE_FAILURES as error:
-            raise _unavailable(script.verb, error) from error
+            if not _forgotten(error):
+                raise _unavailable(script.verb, error) from error
+            reply = await self.read("EVAL", script.text, *_keys(prefix), packed, *blobs)
         return cast("list[Any]", reply)
 
     async def read(self, *command: str | int | bytes) -> Any:
@@ -85,36 +82,27 @@ class Store:
 
     async def everywhere(self, *command: str | int | bytes) -> list[Any]:
         """Run a command that names no key on every primary. Raises LedgerUnavailable."""
-        if not isinstance(self._client, RedisCluster):
-            return [await self.read(*command)]
         try:
-            replies = await self._call(*command, target_nodes=RedisCluster.PRIMARIES)
+            return await self._client.everywhere(*command)
         except STORE_FAILURES as error:
             raise _unavailable(str(command[0]), error) from error
-        return list(replies.values())
 
     async def listen(self, channel: str, heard: Callable[[bytes], None]) -> None:
         """Hand over what is published on a channel, until it fails. Raises LedgerUnavailable.
 
         What is published while nobody listens is lost, as it is on a connection that breaks.
         """
-        listener = self._client.pubsub()
         try:
-            await listener.subscribe(channel)
-            async for message in listener.listen():
-                if message["type"] == "message":
-                    heard(message["data"])
+            await self._client.listen(channel, heard)
         except STORE_FAILURES as error:
             raise _unavailable("SUBSCRIBE", error) from error
-        finally:
-            await listener.aclose()
 
     def _script(self, *command: str | int | bytes) -> Awaitable[Any]:
         return self._call(*command) if self._pipeline is None else self._pipeline.call(*command)
 
-    async def _call(self, *command: str | int | bytes, **options: Any) -> Any:
+    async def _call(self, *command: str | int | bytes) -> Any:
         async with asyncio.timeout(CALL_SECONDS), self._free:
-            return await self._client.execute_command(*command, **options)
+            return await self._client.execute_command(*command)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -139,10 +127,15 @@ def _keys(prefix: str) -> tuple[int, str, str]:
     return 2, prefix, f"{prefix}:whole"
 
 
+def _forgotten(error: Exception) -> bool:
+    """Tell whether the store no longer has a script, as after its restart."""
+    return isinstance(error, StoreError) and error.word == "NOSCRIPT"
+
+
 def _unavailable(what: str, error: Exception) -> LedgerUnavailable:
-    said = str(error) or type(error).__name__
-    cause = CAUSES.get(type(error)) or CAUSES.get(said.split(" ")[0])
-    return LedgerUnavailable(f"{what}: {said}", cause) if cause else LedgerUnavailable(f"{what}: {said}")
+    cause = CAUSES.get(error.word) if isinstance(error, StoreError) else None
+    message = f"{what}: {str(error) or type(error).__name__}"
+    return LedgerUnavailable(message, cause) if cause else LedgerUnavailable(message)
 
 
 def connect(url: str) -> Store:

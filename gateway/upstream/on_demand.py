@@ -1,7 +1,7 @@
 """Clients on demand: httpx is loaded when something rare is first asked for.
 
-Many workers never call a tenant's webhook, an alert's address or an input image, and httpx with all that it loads takes
-a sixth of the time of a start. So its modules are loaded by name, here and in `public`.
+Many workers never call a tenant's webhook, an alert's address or an input image, and httpx with all that it loads
+takes a sixth of the time of a start. So its modules are loaded by name, here and in `public`.
 """
 
 import asyncio

@@ -143,7 +143,7 @@ def short_dir() -> Iterator[Path]:
 async def written(data_dir: Path, policy: Policy) -> AsyncIterator[Past]:
     async with opened(data_dir, find_server(None)) as url:
         store = connect(url)
-        await store.read("CONFIG SET", "appendfsync", "no")  # the test's time, not its subject
+        await store.read("CONFIG", "SET", "appendfsync", "no")  # the test's time, not its subject
         yield Past(store, policy, await Views(store, "up").now_us())
         await store.aclose()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import trustme
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeout
 
-from gateway.ledger.pipeline import Pipeline, pipeline_for
+from gateway.ledger.address import read_address
+from gateway.ledger.clients import pipeline_for
+from gateway.ledger.failures import StoreError, StoreLate
+from gateway.ledger.pipeline import Pipeline
 
 Start = Callable[..., Awaitable["Talk"]]
 
@@ -57,7 +58,7 @@ async def start() -> AsyncIterator[Start]:
 
 async def test_what_one_turn_asks_travels_in_one_write(start: Start) -> None:
     talk = await start()
-    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(read_address(f"redis://127.0.0.1:{talk.port}"))
     assert await pipeline.call("ECHO", "first") == b"first"
     replies = await asyncio.gather(*(pipeline.call("ECHO", f"w{number}") for number in range(100)))
     assert replies == [b"w%d" % number for number in range(100)]
@@ -67,7 +68,7 @@ async def test_what_one_turn_asks_travels_in_one_write(start: Start) -> None:
 
 async def test_a_caller_that_gives_up_takes_nobodys_reply(start: Start) -> None:
     talk = await start()
-    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(read_address(f"redis://127.0.0.1:{talk.port}"))
     await pipeline.call("ECHO", "first")
     calls = [asyncio.create_task(pipeline.call("ECHO", f"w{number}")) for number in range(10)]
     await asyncio.sleep(0)
@@ -81,12 +82,13 @@ async def test_a_caller_that_gives_up_takes_nobodys_reply(start: Start) -> None:
 
 async def test_an_error_is_for_its_caller_alone(start: Start) -> None:
     talk = await start(lambda piece: one_each(piece).replace(b"+bad", b"-NOSCRIPT No matching script."))
-    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(read_address(f"redis://127.0.0.1:{talk.port}"))
     first, second, third = await asyncio.gather(
         *(pipeline.call("ECHO", word) for word in ("a", "bad", "c")), return_exceptions=True
     )
     assert (first, third) == (b"a", b"c")
-    assert isinstance(second, NoScriptError)
+    assert isinstance(second, StoreError)
+    assert second.word == "NOSCRIPT"
     await pipeline.aclose()
 
 
@@ -95,13 +97,13 @@ async def test_a_slow_store_costs_only_the_call_that_waits_too_long(
 ) -> None:
     monkeypatch.setattr("gateway.ledger.pipeline.COMMAND_SECONDS", 0.2)
     talk = await start(lambda _: b"")
-    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(read_address(f"redis://127.0.0.1:{talk.port}"))
     late = asyncio.create_task(pipeline.call("ECHO", "late"))
     await asyncio.sleep(0.15)
     soon = asyncio.create_task(pipeline.call("ECHO", "soon"))
     await asyncio.sleep(0)
     talk.say(b"$4\r\nla")  # it is at work
-    with pytest.raises(RedisTimeout):
+    with pytest.raises(StoreLate):
         await late
     talk.say(b"te\r\n+soon\r\n")
     assert await soon == b"soon"
@@ -114,17 +116,17 @@ async def test_a_store_that_says_nothing_any_more_is_connected_to_anew(
 ) -> None:
     monkeypatch.setattr("gateway.ledger.pipeline.COMMAND_SECONDS", 0.1)
     talk = await start(lambda _: b"")
-    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(read_address(f"redis://127.0.0.1:{talk.port}"))
     for visits in (1, 2):
         found = await asyncio.gather(*(pipeline.call("ECHO", "a") for _ in range(3)), return_exceptions=True)
-        assert all(isinstance(each, RedisTimeout) for each in found)
+        assert all(isinstance(each, StoreLate) for each in found)
         assert talk.visits == visits
     await pipeline.aclose()
 
 
 async def test_user_password_and_database_are_said_before_anything_else(start: Start) -> None:
     talk = await start()
-    pipeline = Pipeline(f"redis://user:p%40ss@127.0.0.1:{talk.port}/3")
+    pipeline = Pipeline(read_address(f"redis://user:p%40ss@127.0.0.1:{talk.port}/3"))
     await asyncio.gather(*(pipeline.call("ECHO", "a") for _ in range(5)))
     said = b"".join(talk.pieces)
     assert said.startswith(
@@ -136,8 +138,8 @@ async def test_user_password_and_database_are_said_before_anything_else(start: S
 
 async def test_a_password_that_is_refused_is_told(start: Start) -> None:
     talk = await start(lambda _: b"-WRONGPASS invalid username-password pair\r\n")
-    pipeline = Pipeline(f"redis://:wrong@127.0.0.1:{talk.port}")
-    with pytest.raises(AuthenticationError):
+    pipeline = Pipeline(read_address(f"redis://:wrong@127.0.0.1:{talk.port}"))
+    with pytest.raises(StoreError, match="WRONGPASS"):
         await pipeline.call("ECHO", "a")
     assert not any(b"ECHO" in piece for piece in talk.pieces)
     await pipeline.aclose()
@@ -145,10 +147,10 @@ async def test_a_password_that_is_refused_is_told(start: Start) -> None:
 
 async def test_what_is_not_the_protocol_ends_every_call_and_the_next_one_connects_anew(start: Start) -> None:
     talk = await start(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    pipeline = Pipeline(f"redis://127.0.0.1:{talk.port}")
+    pipeline = Pipeline(read_address(f"redis://127.0.0.1:{talk.port}"))
     for visits in (1, 2):
         found = await asyncio.gather(*(pipeline.call("ECHO", "a") for _ in range(3)), return_exceptions=True)
-        assert all(isinstance(each, RedisError) for each in found)
+        assert all(isinstance(each, StoreError) for each in found)
         assert talk.visits == visits
     await pipeline.aclose()
 
@@ -159,9 +161,9 @@ async def test_a_server_is_verified_by_the_authority_that_the_address_names(star
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     talk = await start(one_each, context)
-    known = Pipeline(f"rediss://127.0.0.1:{talk.port}?ssl_ca_certs={tmp_path / 'ca.pem'}")
+    known = Pipeline(read_address(f"rediss://127.0.0.1:{talk.port}?ssl_ca_certs={tmp_path / 'ca.pem'}"))
     assert await known.call("ECHO", "a") == b"a"
-    strange = Pipeline(f"rediss://127.0.0.1:{talk.port}")
+    strange = Pipeline(read_address(f"rediss://127.0.0.1:{talk.port}"))
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
         await strange.call("ECHO", "a")
     for pipeline in (known, strange):

@@ -4,8 +4,8 @@ from collections import defaultdict, deque
 from typing import Any
 
 import msgspec
-from redis.exceptions import NoScriptError
 
+from gateway.ledger.failures import StoreError
 from simulation.chaos import Chaos
 from simulation.reference import WAYS
 from simulation.store import PREFIX, SimServer
@@ -68,7 +68,7 @@ class Noise:
         self._making = True
         try:
             return self._server.run("EVALSHA", script.sha, *rest)
-        except NoScriptError:
+        except StoreError:  # it forgot the script
             return self._server.run("EVAL", script.text, *rest)
         finally:
             self._making = False

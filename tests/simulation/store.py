@@ -5,16 +5,16 @@ A call travels apart from its caller: one that was given up still arrives, late,
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from ledger.wire import read_entry, read_labels
 from redis import Redis
-from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
+from gateway.ledger.failures import StoreError, StoreGone, refusal
 from gateway.ledger.scripts import Script, load_scripts
 from gateway.ledger.store import FORWARD
 from simulation.chaos import Chaos
@@ -74,7 +74,7 @@ class SimServer:
         news = ("GET", "sim:writes"), ("XRANGE", f"{PREFIX}:journal", after, "+"), ("HGETALL", f"{PREFIX}:labels:n")
         _, reply, *told = self._exchange(("EVAL", _ADVANCE, 0, now), command, *(news if script else ()))
         if isinstance(reply, NoScriptError):
-            raise reply
+            raise refusal("NOSCRIPT No matching script")
         check("fault", not isinstance(reply, Exception), "the store refuses", command[:2], reply)
         if script:
             labels = read_labels(told[2])
@@ -109,19 +109,6 @@ def _line(id_: bytes, fields: dict[bytes, bytes], labels: dict[int, dict[str, st
     return Line(entry["seq"], entry["event"], entry["at"], entry)
 
 
-class Deaf:
-    """A listener whose connection never comes to be."""
-
-    async def subscribe(self, channel: str) -> None:
-        raise StoreConnectionError(f"no connection for {channel}")
-
-    def listen(self) -> AsyncIterator[dict[str, Any]]:
-        raise AssertionError("nobody is subscribed")
-
-    async def aclose(self) -> None:
-        """Close nothing."""
-
-
 class SimClient:
     """What a worker's Store has for a Redis client; dead with its worker."""
 
@@ -141,21 +128,25 @@ class SimClient:
         if self._down() or chaos.hit("request lost", 0.01):
             loop.call_later(there, self._fail, reply)
         elif chaos.hit("refused by the store", 0.01):
-            loop.call_later(there, self._fail, reply, ResponseError(chaos.random.choice(REFUSALS)))
+            loop.call_later(there, self._fail, reply, refusal(chaos.random.choice(REFUSALS)))
         else:
             loop.call_later(there, self._arrive, command, reply)
         return reply
 
-    def pubsub(self) -> "Deaf":
-        """Make a listener: every call to a create that waits is lost, so that it must do without."""
-        return Deaf()
+    async def everywhere(self, *command: Any) -> list[Any]:
+        """Send a command to every primary, of which there is one."""
+        return [await self.execute_command(*command)]
+
+    async def listen(self, channel: str, _heard: Callable[[bytes], None]) -> None:
+        """Hear nothing: every call to a create that waits is lost, so that it must do without."""
+        raise StoreGone(f"no connection for {channel}")
 
     async def aclose(self) -> None:
         """Close nothing."""
 
     def _fail(self, reply: "asyncio.Future[Any]", error: Exception | None = None) -> None:
         if not reply.done():
-            reply.set_exception(error or StoreConnectionError("lost"))
+            reply.set_exception(error or StoreGone("lost"))
 
     def _arrive(self, command: tuple[Any, ...], reply: "asyncio.Future[Any]") -> None:
         loop, chaos = asyncio.get_running_loop(), self._chaos
@@ -165,7 +156,7 @@ class SimClient:
             answer = self._server.run(*command)
             if chaos.hit("sent again", 0.01):  # as a client does that lost the first reply
                 answer = self._server.run(*command)
-        except NoScriptError as error:
+        except StoreError as error:
             if not reply.done():
                 reply.set_exception(error)
             return
