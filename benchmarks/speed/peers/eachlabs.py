@@ -25,7 +25,7 @@ ACCOUNT = own.ACCOUNT + f"[[account.limit]]\n{own.budget('month', '10000000.00')
 
 
 class EachlabsGateway(OneProgram):
-    """`gateway serve` as it is by default: one worker (or more), and a store that has commands on disk before it answers.
+    """`gateway serve` as it is by default: one worker, or more, and a store that syncs before it answers.
 
     The store is not the proxy: it runs on the other core, and its time does not count.
     """
