@@ -26,8 +26,10 @@ def rss_mb(pids: Iterable[int]) -> float:
     return sum(_pss_kb(pid) for pid in pids) / 1000
 
 
-def pin(pids: Iterable[int], core: int) -> None:
-    """Let processes, with every thread that they have or start, use one processor core only."""
+def pin(pids: Iterable[int], core: int | None) -> None:
+    """Let processes, with every thread that they have or start, use one processor core only; None changes nothing."""
+    if core is None:
+        return
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), {core})

@@ -22,11 +22,10 @@ from gateway.ledger.store import LedgerUnavailable
 from gateway.policy import Principal
 from gateway.pricing import Model, Quote
 from gateway.server.exchange import Exchange, encode_headers
-from gateway.server.noted import note_refusal
+from gateway.server.noted import count_refusal, note_refusal
 from gateway.server.outcome import Kind, Outcome, judge
 from gateway.server.parts import Parts
 from gateway.server.recording import NOT_YET
-from gateway.server.refusals import as_refusal
 from gateway.server.tickets import repeat_headers, reservation_of, ticket_headers
 from gateway.settlement.schedule import seconds_to_look
 from gateway.upstream.answers import read_prediction
@@ -66,10 +65,7 @@ class Creates:
             create = _Create(self._parts, exchange, principal, body)
             reply = await asyncio.shield(self._parts.recorder.keep(create.carry()))
         except (Refused, LedgerUnavailable, PolicyBehind) as error:
-            if isinstance(error, PolicyBehind) and not exchange.last:  # it begins anew, by the policy in force
-                raise
-            code = as_refusal(error).code.value
-            self._parts.telemetry.admission(principal.tenant.id, code)()
+            count_refusal(self._parts.telemetry, principal, error, last=exchange.last)
             raise
         await exchange.answer(*reply)
 

@@ -3,11 +3,14 @@
 from gateway.admission.price import price_of
 from gateway.admission.reading import CreateBody
 from gateway.domain.errors import Code, Refused
+from gateway.ledger.enactment import PolicyBehind
 from gateway.ledger.refused import Refusal
 from gateway.ledger.store import LedgerUnavailable
 from gateway.policy import Policy, Principal
 from gateway.pricing import Quote
 from gateway.server.parts import AccountParts
+from gateway.server.refusals import as_refusal
+from gateway.telemetry import Telemetry
 
 #: What another policy might have answered otherwise. What came after an admission is in the journal.
 NOTED = frozenset(
@@ -24,6 +27,14 @@ NOTED = frozenset(
 )
 #: Of a model that no policy knows the name is a client's word.
 MOST_NAME = 80
+
+
+def count_refusal(telemetry: Telemetry, principal: Principal, error: Exception, *, last: bool) -> None:
+    """Count a create that is answered with no; unless it is its `last` try, one that a new policy overtook is not: it
+    begins anew by that.
+    """
+    if last or not isinstance(error, PolicyBehind):
+        telemetry.admission(principal.tenant.id, as_refusal(error).code.value)()
 
 
 async def note_refusal(

@@ -20,11 +20,10 @@ from gateway.policy import Principal
 from gateway.pricing import Model, Quote, Route
 from gateway.server.exchange import MOST_BODY_BYTES, Exchange, encode_headers
 from gateway.server.forwarding import Forwarding
-from gateway.server.noted import note_refusal
+from gateway.server.noted import count_refusal, note_refusal
 from gateway.server.outcome import Kind, judge
 from gateway.server.parts import Parts
 from gateway.server.passing import Passage
-from gateway.server.refusals import as_refusal
 from gateway.server.tickets import repeat_headers, ticket_headers
 from gateway.server.upshot import Upshot
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
@@ -58,10 +57,7 @@ class Paid:
             call = _Call(self._parts, exchange, principal, asked, send)
             whole = await asyncio.shield(self._parts.recorder.keep(call.carry()))
         except (Refused, LedgerUnavailable, PolicyBehind) as error:
-            if isinstance(error, PolicyBehind) and not exchange.last:  # it begins anew, by the policy in force
-                raise
-            code = as_refusal(error).code.value
-            self._parts.telemetry.admission(principal.tenant.id, code)()
+            count_refusal(self._parts.telemetry, principal, error, last=exchange.last)
             raise
         if not whole:  # the server cuts what has begun, and the client sees that it is not whole
             raise Refused(Code.UPSTREAM_ERROR, "upstream's answer was cut")

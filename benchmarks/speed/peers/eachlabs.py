@@ -61,8 +61,7 @@ class EachlabsGateway(OneProgram):
             "workers": self._workers,
         }
         await self._run(house, port, own.command(["serve"], flags), "/gateway/healthz", own.ENVIRON)
-        if house.other_core is not None:
-            pin(self.stores(), house.other_core)
+        pin(self.stores(), house.other_core)
 
     async def prepare(self, load: str) -> Call:
         """Begin with an empty ledger: predictions that are left open are looked at every few seconds."""
