@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-scale bench-workers bench-pricing memory settling bench-queue slots
+.PHONY: help run test check lock format clean simulate simulate-mutants planted accuracy holds bench bench-scale bench-workers bench-pricing memory held settling bench-queue slots
 
 help:                     ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -55,6 +55,9 @@ bench-pricing: .venv/.ready  ## time that pricing takes of a create
 
 memory: .venv/.ready      ## what an ended prediction takes of the store's memory: FLAGS="--server redis-server"
 	$(RUN)python -m benchmarks.memory $(FLAGS)
+
+held: .venv/.ready        ## what a synchronous run that is held open takes of a worker's memory: FLAGS="--runs 500"
+	$(RUN)python -m benchmarks.held $(FLAGS)
 
 settling: .venv/.ready    ## how soon after its end what nobody polls is settled, and what upstream is asked for that: FLAGS="--predictions 300"
 	$(RUN)python -m benchmarks.settling $(FLAGS)

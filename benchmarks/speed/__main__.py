@@ -61,7 +61,8 @@ async def measure(flags: argparse.Namespace) -> AsyncIterator[tuple[dict[str, st
 
 def _told(each: Measured | Started) -> str:
     if isinstance(each, Started):
-        return f"{each.peer} started in {each.seconds:.2f} s, {each.rss_mb:.0f} MB"
+        size = f"{each.pss_mb:.0f} MB, {each.worker_mb:.0f} in its largest process"
+        return f"{each.peer} started in {each.seconds:.2f} s, {size}"
     seen = each.seen
     return (
         f"{each.peer}, {each.load}, {each.crowd}: {seen.per_second:.0f}/s, {each.cpu_us:.0f} us,"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 _TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
@@ -21,9 +22,22 @@ def cpu_us(pids: Iterable[int]) -> float:
     return sum(_cpu_us(pid) for pid in pids)
 
 
-def rss_mb(pids: Iterable[int]) -> float:
-    """Give the memory of processes, in MB: what they share is divided between those who share it."""
-    return sum(_pss_kb(pid) for pid in pids) / 1000
+class Memory(NamedTuple):
+    """Memory of one process in kB: all that it has in use, its share of that, and what is its alone."""
+
+    rss_kb: int
+    pss_kb: int
+    own_kb: int
+
+
+def memory(pid: int) -> Memory:
+    """Ask the kernel; of a process that has ended it is nothing."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except OSError:
+        return Memory(0, 0, 0)
+    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return Memory(kb["Rss"], kb["Pss"], kb["Private_Clean"] + kb["Private_Dirty"])
 
 
 def pin(pids: Iterable[int], core: int | None) -> None:
@@ -58,14 +72,6 @@ def _cpu_us(pid: int) -> float:
     except (OSError, ValueError, IndexError):
         fields = _stat(pid)
         return (int(fields[11]) + int(fields[12])) * _TICK_US if fields else 0.0
-
-
-def _pss_kb(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def _parent(pid: int) -> int:

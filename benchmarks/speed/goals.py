@@ -61,10 +61,10 @@ def goals(measured: Sequence[Measured], started: Sequence[Started]) -> str:
         if over is not None and under:
             rows.append((name, over / under, least))
     memory = {
-        peer: statistics.median(e.rss_mb for e in started if e.peer == peer) for peer in {e.peer for e in started}
+        peer: statistics.median(e.worker_mb for e in started if e.peer == peer) for peer in {e.peer for e in started}
     }
     if OURS in memory and "litellm" in memory:
-        rows.append(("LiteLLM's memory / ours (parent and worker)", memory["litellm"] / memory[OURS], 8))
+        rows.append(("LiteLLM's memory / a worker's of ours (RSS)", memory["litellm"] / memory[OURS], 8))
     lines = (
         f"| {name} | {least:g} | {found:.2f} | {'yes' if found >= least else 'no'} |" for name, found, least in rows
     )

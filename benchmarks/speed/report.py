@@ -79,10 +79,12 @@ def _starts(started: Sequence[Started]) -> str:
         grouped[each.peer].append(each)
     rows = (
         f"| {peer} | {statistics.median(one.seconds for one in each):.2f}"
-        f" | {statistics.median(one.rss_mb for one in each):.0f} |"
+        f" | {statistics.median(one.pss_mb for one in each):.0f}"
+        f" | {statistics.median(one.worker_mb for one in each):.0f} |"
         for peer, each in grouped.items()
     )
-    return "\n".join(("| proxy | seconds until it answers | MB after its loads |\n|---|--:|--:|", *rows))
+    head = "| proxy | seconds until it answers | MB of all processes after the loads | of the largest one |"
+    return "\n".join((f"{head}\n|---|--:|--:|--:|", *rows))
 
 
 def _said(*words: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import httpx
 
 from benchmarks.programs import Program, free_port
-from benchmarks.speed.accounting import cpu_us, rss_mb
+from benchmarks.speed.accounting import cpu_us, memory
 from benchmarks.speed.load import Call, Loaded, saturate, steady
 from benchmarks.speed.peers.peer import House, Peer
 
@@ -39,11 +39,16 @@ class Measured(NamedTuple):
 
 
 class Started(NamedTuple):
-    """One start of one proxy: seconds until it answered, and its memory in MB after its loads."""
+    """One start of one proxy: seconds until it answered, and its memory in MB after its loads.
+
+    `pss_mb` is that of all its processes, what they share counted once; `worker_mb` all that the largest of them has
+    in use, shared or not.
+    """
 
     peer: str
     seconds: float
-    rss_mb: float
+    pss_mb: float
+    worker_mb: float
 
 
 async def play(peer: Peer, store: Path, cores: tuple[int, int]) -> AsyncIterator[Measured | Started]:
@@ -61,7 +66,9 @@ async def play(peer: Peer, store: Path, cores: tuple[int, int]) -> AsyncIterator
                     call = await peer.prepare(load)
                     async for each in _crowds(peer, load, call, house):
                         yield each
-                yield Started(peer.name, seconds, rss_mb(peer.processes()))
+                found = [memory(pid) for pid in peer.processes()]
+                pss_kb, worker_kb = sum(each.pss_kb for each in found), max(each.rss_kb for each in found)
+                yield Started(peer.name, seconds, pss_kb / 1000, worker_kb / 1000)
             finally:
                 await asyncio.to_thread(peer.stop)
 

@@ -90,7 +90,6 @@ def fork(count: int, work: Work, close: Callable[[], object]) -> list[Child]:
         return []
     # A lock that another thread holds would be held for ever.
     assert len(os.listdir("/proc/self/task")) == 1  # noqa: S101, PTH208
-    gc.collect()
     gc.freeze()  # the collector leaves alone, and so unwritten and shared, what is there now
     children: list[Child] = []
     for _ in range(count):

@@ -5,6 +5,7 @@ start a process or connect to anything (see `gateway.cli.child`).
 """
 
 import asyncio
+import gc
 import logging
 import os
 import shutil
@@ -87,6 +88,7 @@ def _prepare(settings: Settings, stack: ExitStack) -> Prepared:
         stack.enter_context(_bind(where)) for where in (settings.listen, settings.metrics_listen)
     )
     forked = fork(settings.workers, lambda fd: work(fd, loaded), metrics_listener.close)
+    gc.enable()
     return Prepared(secret, key, loaded, listener, metrics_listener, forked)
 
 

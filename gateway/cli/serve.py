@@ -1,6 +1,7 @@
 """`gateway serve`: reads its settings; all the rest is loaded after them."""
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -26,6 +27,7 @@ def run(flags: argparse.Namespace) -> int:
     except SettingInvalid as error:
         print(f"gateway serve: {error}", file=sys.stderr)
         return 1
+    gc.disable()  # until the workers are forked: what is loaded stays
     shared_dir = settings.data_dir / f"workers-{os.getpid()}"
     os.environ[METRICS_VARIABLE] = str(shared_dir)
     try:

@@ -1,6 +1,7 @@
 """A worker: one process of `gateway serve`, started by it; serves on the shared socket by the policy in force."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -161,6 +162,7 @@ def work(config_fd: int, loaded: Loaded | None = None) -> None:
     if not told:  # the parent has given up
         return
     setproctitle("gateway worker")
+    gc.enable()  # its parent had it off while it loaded
     request_log = log_to_stderr(logging.INFO)
     config = msgspec.json.decode(told, type=WorkerConfig)
     uvloop.run(_main(config, loaded or load(Path(config.policies), config.demo_key), request_log))
