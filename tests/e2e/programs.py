@@ -12,6 +12,7 @@ from pathlib import Path
 UPSTREAM_SECRET = "upstream-secret-of-the-operator"
 START_SECONDS = 90
 STOP_SECONDS = 40
+COMMAND_SECONDS = 90
 
 
 class Program:
@@ -125,9 +126,13 @@ class Gateway(Program):
 
     def verify_ledger(self) -> None:
         """Recompute every counter of the running ledger from its journal, by the operator's own command."""
-        words = [sys.executable, "-m", "gateway", "ledger", "verify", *self.places]
-        done = subprocess.run(words, env=environ(), capture_output=True, text=True, timeout=90)
-        assert done.returncode == 0, done.stdout + done.stderr
+        self.command("ledger", "verify")
+
+    def command(self, *words: str, status: int = 0) -> str:
+        """Run an operator's command on its ledger and policies; gives what that says."""
+        done = run(*words, *self.places)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
 
     @property
     def places(self) -> list[str]:
@@ -142,6 +147,12 @@ class Gateway(Program):
     def again(self) -> "Gateway":
         """Start it once more, on the same data directory."""
         return Gateway(self.words[1:], self.log, self.secrets)
+
+
+def run(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the gateway to its end."""
+    command = [sys.executable, "-m", "gateway", *words]
+    return subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=COMMAND_SECONDS)
 
 
 def living(pids: Sequence[int]) -> list[int]:

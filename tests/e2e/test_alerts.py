@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from typing import Any
 
@@ -17,7 +15,7 @@ from benchmarks.programs import free_port
 from e2e.clients import Tenant, assert_refused, scrape, until
 from e2e.house import House
 from e2e.policies import Policies, limit
-from e2e.programs import Gateway, environ
+from e2e.programs import Gateway
 from e2e.receiver import Receiver, receiving
 
 PORT = free_port()
@@ -86,7 +84,7 @@ async def test_each_threshold_is_told_once_over_workers_a_kill_and_a_receiver_th
 
         await until(none_waits, 20)
         assert {len(ids) for ids in received(receiver).values()} == {1}
-        secret = await command(gateway, "webhooks", "secret", "--alerts", "account/main")
+        secret = await asyncio.to_thread(gateway.command, "webhooks", "secret", "--alerts", "account/main")
         for head, body in receiver.got:
             Webhook(secret.strip()).verify(body, head)
     seen = await scrape(http, gateway)
@@ -94,11 +92,3 @@ async def test_each_threshold_is_told_once_over_workers_a_kill_and_a_receiver_th
     assert seen.sum("gateway_limit_alerts_total", scope="tenant/acme", limit="rolls", threshold="0.9") == 1
     assert told(gateway) == dict.fromkeys(ALL, 1)
     await asyncio.to_thread(gateway.verify_ledger)
-
-
-async def command(gateway: Gateway, *words: str) -> str:
-    """Run another command beside the running gateway."""
-    line = [sys.executable, "-m", "gateway", *words, *gateway.places]
-    done = await asyncio.to_thread(subprocess.run, line, env=environ(), capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

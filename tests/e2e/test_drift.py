@@ -1,8 +1,6 @@
 """Drift: an upstream with another price than the book's is found, and the field that tells them apart is named."""
 
 import json
-import subprocess
-import sys
 from decimal import Decimal
 
 import httpx
@@ -10,7 +8,7 @@ import pytest
 
 from e2e.clients import Metrics, Tenants, Upstream, scrape, until
 from e2e.policies import KLEIN, Policies, budget
-from e2e.programs import Gateway, environ
+from e2e.programs import Gateway
 
 #: What tells a megapixel's size from the amounts: both sizes of image, one and two of them.
 REQUESTS = [{"image_size": size, "num_images": n} for size in ("square_hd", "square") for n in (1, 2)]
@@ -28,11 +26,7 @@ def policies() -> Policies:
 
 
 def drift(gateway: Gateway, *words: str) -> str:
-    places = [word for flag in ("--data-dir", "--policies") for word in (flag, gateway.value(flag))]
-    command = [sys.executable, "-m", "gateway", "prices", "drift", *places, *words]
-    done = subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return gateway.command("prices", "drift", *words)
 
 
 async def test_the_field_of_the_price_that_upstream_has_otherwise_is_named(

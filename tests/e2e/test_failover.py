@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from stores.servers import Server, Yard
 from e2e.clients import PRICE, Tenant, Upstream, assert_refused, scrape, until
 from e2e.house import House
 from e2e.policies import Policies, budget
-from e2e.programs import Gateway, Sandbox, environ, living
+from e2e.programs import Gateway, Sandbox, living
 
 #: The account's budget: for so many creates.
 MOST = 10
@@ -92,16 +90,7 @@ async def first_admitted(tenant: Tenant, seconds: float) -> str:
 
 async def journal(gateway: Gateway) -> list[dict[str, object]]:
     """Export the journal by the operator's own command."""
-    return [json.loads(line) for line in (await command(gateway, "ledger", "export")).splitlines()]
-
-
-async def command(gateway: Gateway, *words: str) -> str:
-    run = [sys.executable, "-m", "gateway", *words, *gateway.places]
-    done = await asyncio.to_thread(
-        subprocess.run, run, env=environ(), capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return str(done.stdout)
+    return [json.loads(line) for line in (await asyncio.to_thread(gateway.command, "ledger", "export")).splitlines()]
 
 
 async def agreed(tenant: Tenant, upstream: Upstream, gateway: Gateway, creates: int) -> dict[str, Decimal]:
@@ -113,7 +102,9 @@ async def agreed(tenant: Tenant, upstream: Upstream, gateway: Gateway, creates: 
 
     await until(charged, 30)
     assert (await tenant.spent())[1] == 0
-    _, told = await asyncio.gather(asyncio.to_thread(gateway.verify_ledger), command(gateway, "usage", "--json"))
+    _, told = await asyncio.gather(
+        asyncio.to_thread(gateway.verify_ledger), asyncio.to_thread(gateway.command, "usage", "--json")
+    )
     found: dict[str, Decimal] = {}
     for row in json.loads(told):
         found[row["tenant"]] = found.get(row["tenant"], Decimal(0)) + Decimal(row["charged_usd"])

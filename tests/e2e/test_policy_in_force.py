@@ -1,8 +1,6 @@
 """Two gateways with folders of their own on one store: one policy is in force, and nothing is admitted by another."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 from e2e.clients import PRICE, Tenant, assert_refused, scrape, until
 from e2e.house import House
 from e2e.policies import Policies, budget
-from e2e.programs import Gateway, Sandbox, environ
+from e2e.programs import Gateway, Sandbox, run
 
 OLD, NEW, OTHER = "5.00", "6.00", "7.00"
 
@@ -139,8 +137,7 @@ async def test_an_operator_puts_a_folder_into_force(hosts: tuple[Host, Host], ht
     two.files.write(OTHER)
     await two.is_in_force(http, OTHER)
     words = ["--policies", str(one.files.folder), "--data-dir", one.gateway.value("--data-dir")]
-    command = [sys.executable, "-m", "gateway", "policy", "enact", *words]
-    done = await asyncio.to_thread(subprocess.run, command, env=environ(), capture_output=True, text=True, timeout=30)
+    done = await asyncio.to_thread(run, "policy", "enact", *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("main: policy 6 (")
     await one.is_in_force(http, NEW)

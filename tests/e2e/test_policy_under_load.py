@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +16,7 @@ import pytest
 
 from e2e.clients import Tenant, Upstream, until
 from e2e.policies import REMOVER, Policies, budget
-from e2e.programs import Gateway, environ
+from e2e.programs import Gateway
 from gateway.upstream.client import Outgoing
 from gateway.upstream.direct.exchange import DirectUpstream
 
@@ -62,12 +60,7 @@ class Editor:
 
 async def admitted(gateway: Gateway) -> list[Decimal]:
     """The estimates of all admitted creates in the order in which the store admitted them, from the journal."""
-    words = ["ledger", "export", "--data-dir", gateway.value("--data-dir"), "--policies", gateway.value("--policies")]
-    command = [sys.executable, "-m", "gateway", *words]
-    done = await asyncio.to_thread(
-        subprocess.run, command, env=environ(), capture_output=True, timeout=60, check=True
-    )
-    entries = map(json.loads, done.stdout.splitlines())
+    entries = map(json.loads, (await asyncio.to_thread(gateway.command, "ledger", "export")).splitlines())
     return [Decimal(entry["estimate"]) for entry in entries if entry["event"] == "reserve"]
 
 

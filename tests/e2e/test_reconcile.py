@@ -3,15 +3,14 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
+from subprocess import CompletedProcess
 
 import pytest
 
 from e2e.clients import INPUT, Tenants, Upstream, until
 from e2e.policies import KLEIN, Policies, budget
-from e2e.programs import Gateway, environ
+from e2e.programs import Gateway, run
 
 FROM = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
@@ -26,10 +25,9 @@ def policies() -> Policies:
     return policies
 
 
-def reconcile(gateway: Gateway, *more: str) -> subprocess.CompletedProcess[str]:
+def reconcile(gateway: Gateway, *more: str) -> CompletedProcess[str]:
     places = [word for flag in ("--data-dir", "--policies", "--upstream-url") for word in (flag, gateway.value(flag))]
-    command = [sys.executable, "-m", "gateway", "reconcile", *places, "--from", FROM, *more]
-    return subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=60)
+    return run("reconcile", *places, "--from", FROM, *more)
 
 
 async def test_a_ledger_that_agrees_with_upstream_is_told_so(

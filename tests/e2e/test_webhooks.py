@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +15,7 @@ from benchmarks.programs import free_port
 from e2e.clients import INPUT, PRICE, Tenant, Tenants, Upstream, scrape, until
 from e2e.house import House
 from e2e.policies import KLEIN, Policies, budget
-from e2e.programs import Gateway, Sandbox, environ
+from e2e.programs import Gateway, Sandbox
 from e2e.receiver import Receiver, receiving
 
 PORT = free_port()
@@ -55,10 +53,7 @@ async def created(tenant: Tenant, url: str, **more: str) -> str:
 
 async def command(gateway: Gateway, *words: str, status: int = 0) -> str:
     """Run `gateway webhooks` beside the running gateway."""
-    line = [sys.executable, "-m", "gateway", "webhooks", *words, *gateway.places]
-    done = await asyncio.to_thread(subprocess.run, line, env=environ(), capture_output=True, text=True, timeout=30)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
+    return await asyncio.to_thread(gateway.command, "webhooks", *words, status=status)
 
 
 async def listed(gateway: Gateway) -> list[dict[str, Any]]:
