@@ -23,7 +23,7 @@ class Wording:
 
     def of(self, head: RequestHead, prediction: str, seen: tuple[float, Look]) -> Reply:
         """Word what was `seen` of a prediction: its age in seconds, and the look."""
-        source = (seen[1], int(seen[0]), head.scope["scheme"], head.header(b"host"))
+        source = (seen[1], int(seen[0]), head.scope.get("scheme", "http"), head.header(b"host"))
         kept = self._kept.get(prediction)
         if kept is not None and kept[0][0] is source[0] and kept[0][1:] == source[1:]:
             return kept[1]
