@@ -20,7 +20,7 @@ from e2e.programs import Gateway, Sandbox
 def policies() -> Policies:
     policies = Policies()
     # Nothing but a webhook ends a prediction within the time of these tests.
-    policies.account(create_timeout_seconds=2)
+    policies.account(create_timeout_seconds=5)
     policies.usual_run(600)
     for name in ("acme", "other", "third"):
         policies.tenant(name, budget("9.00"))
