@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from stores.proxy import Proxy, proxy
-from stores.servers import Server, Yard
+from stores.replicated import Replicated, replicated
+from stores.servers import Yard
 
 from e2e.clients import PRICE, Tenant, Upstream, assert_refused, scrape, until
 from e2e.house import House
@@ -33,12 +33,9 @@ def policies() -> Policies:
 
 
 @dataclass
-class Stage:
+class Stage(Replicated):
     """A gateway on a pair of servers, of which it reaches the one that is primary."""
 
-    primary: Server
-    replica: Server
-    way: Proxy
     house: House
     policies: Policies
     sandbox: Sandbox
@@ -54,25 +51,15 @@ class Stage:
     def tenant(self, gateway: Gateway) -> Tenant:
         return Tenant(self.http, gateway, gateway.secrets["acme"])
 
-    def pause(self) -> None:
-        """From here on what is acknowledged does not reach the replica."""
-        self.replica.caught_up(self.primary)
-        self.replica.redis.execute_command("REPLICAOF", "127.0.0.1", 1)
-
-    def fail_over(self) -> None:
-        self.primary.kill()
-        self.replica.redis.execute_command("REPLICAOF", "NO", "ONE")
-        self.way.lead_to(self.replica.port)
-
 
 @asynccontextmanager
 async def staged(
     ground: Yard, house: House, policies: Policies, http: httpx.AsyncClient
 ) -> AsyncIterator[tuple[Stage, Upstream]]:
-    primary, replica, sandbox = ground.server(), ground.server(), house.sandbox()
-    replica.follow(primary)
-    async with proxy(primary.port) as way:
-        yield Stage(primary, replica, way, house, policies, sandbox, http), Upstream(http, sandbox)
+    sandbox = house.sandbox()
+    async with replicated(ground) as store:
+        stage = Stage(**vars(store), house=house, policies=policies, sandbox=sandbox, http=http)
+        yield stage, Upstream(http, sandbox)
 
 
 async def first_admitted(tenant: Tenant, seconds: float) -> str:

@@ -21,31 +21,17 @@ from gateway.ledger.journal import read_journal
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.store import Store, connect
 from gateway.ledger.trimming import Trimmer
-from stores.proxy import Proxy, proxy
-from stores.servers import ENGINES, Server, Yard
+from stores.replicated import Replicated, replicated
+from stores.servers import ENGINES, Yard
 
 LIMIT = budget(100)
 
 
 @dataclass
-class Pair:
-    """A primary whose replica is behind from some moment on, and the way to the primary of the moment."""
+class Pair(Replicated):
+    """A ledger on a replicated store."""
 
-    primary: Server
-    replica: Server
-    way: Proxy
     bench: Bench
-
-    def pause(self) -> None:
-        """From here on nothing that is acknowledged reaches the replica."""
-        self.replica.caught_up(self.primary)
-        self.replica.redis.execute_command("REPLICAOF", "127.0.0.1", 1)
-
-    def fail_over(self) -> None:
-        """Kill the primary, and make the replica one."""
-        self.primary.kill()
-        self.replica.redis.execute_command("REPLICAOF", "NO", "ONE")
-        self.way.lead_to(self.replica.port)
 
     def another_worker(self) -> Ledger:
         return Ledger(self.bench.store, SCRIPTS, "up")
@@ -62,13 +48,9 @@ async def bench_at(port: int) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def pair(request: pytest.FixtureRequest, ground: Yard) -> AsyncIterator[Pair]:
     engine = getattr(request, "param", "valkey")
-    primary, replica = ground.server(engine), ground.server(engine)
-    replica.follow(primary)
-    async with proxy(primary.port) as way, bench_at(way.port) as bench:
+    async with replicated(ground, engine) as store, bench_at(store.way.port) as bench:
         await bench.at(NOON_US)
-        yield Pair(primary, replica, way, bench)
-    for server in (primary, replica):
-        server.close()
+        yield Pair(**vars(store), bench=bench)
 
 
 async def audited(store: Store) -> None:

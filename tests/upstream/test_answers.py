@@ -58,9 +58,9 @@ BASE = "https://gateway.example"
     ],
 )
 def test_a_cost_is_read_exactly_or_not_at_all(raw: bytes, units: int | None) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert parse_cost(raw) == units
-    assert time.perf_counter() - begun < 0.05
+    assert time.process_time() - begun < 0.05
 
 
 @given(st.integers(0, MAX_UNITS))
@@ -71,10 +71,10 @@ def test_every_amount_is_read_as_it_was_written(units: int) -> None:
 
 @pytest.mark.parametrize("length", [10**4, 10**6])
 def test_a_cost_of_very_many_digits_costs_no_time(length: int) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert parse_cost(b"1" * length) is None
     assert parse_cost(b"0." + b"0" * length + b"1") == 1
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize(

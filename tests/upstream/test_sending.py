@@ -82,7 +82,7 @@ async def test_the_whole_exchange_ends_in_its_time_however_slowly_the_answer_dri
     server, begun = await start(handler), time.monotonic()
     with pytest.raises(OutcomeUnknown, match="Timeout"):
         await upstream.send(create(server.url, answer_seconds=0.2))
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10  # and not for as long as something comes
 
 
 @pytest.mark.parametrize("warm", [False, True])
