@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.routing import Match, Router
@@ -139,9 +139,7 @@ class _Watched:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), self._id_header]
-            changed: MutableMapping[str, Any] = {**message, "headers": headers}
-            message = changed
+            message["headers"] = [*message.get("headers", ()), self._id_header]
         await self._send(message)
 
 

@@ -8,10 +8,13 @@ import asyncio
 import re
 from collections.abc import Callable, Container
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.server.cycle import Cork, Cycle
 from gateway.upstream.headers import Headers
 
 MOST_HEAD_BYTES = 64 * 1024
@@ -101,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         answer = self._answer()
         if answer is None:
-            super().on_headers_complete()
+            self._begin()
             return
         self._answered, self._may_answer = True, False
         self.transport.write(answer)
@@ -164,6 +167,39 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["method"], self.scope["path"], self.scope["query_string"] = "GET", self.url.decode("ascii"), b""
         scope: Any = self.scope  # the same to starlette by another name
         return self._at_once(scope, self.server_state.default_headers)
+
+    def _begin(self) -> None:
+        """Hand the request to the app, or let it wait for its turn behind one in work; as uvicorn does."""
+        version = self.parser.get_http_version()
+        self.scope["http_version"], self.scope["method"] = version, self.parser.get_method().decode("ascii")
+        self._read_target()
+        waits = self.cycle is not None and not self.cycle.response_complete
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=Cork(self.transport),  # type: ignore[arg-type]  # all of a transport that it uses
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if waits:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
+
+    def _read_target(self) -> None:
+        raw, query = self.url, b""
+        if not _PLAIN.fullmatch(raw):
+            parsed = httptools.parse_url(raw)
+            raw, query = parsed.path, parsed.query or b""
+        self.scope["path"] = unquote(raw.decode("ascii"))
+        self.scope["raw_path"], self.scope["query_string"] = raw, query
 
     def _await_head(self) -> None:
         self._stop_waiting()

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.upstream.headers import Headers
 
-_LINES = re.compile(rb"(?:[!#-'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
+_WELL_FORMED = re.compile(rb"(?:[!#-'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,6 @@ class Reply:
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     each = [b"%b: %b\r\n" % header for header in headers]
     lines = b"".join(each)
-    if lines.count(b"\n") != len(each) or not _LINES.fullmatch(lines):
+    if lines.count(b"\n") != len(each) or not _WELL_FORMED.fullmatch(lines):
         raise RuntimeError("a header of an answer has a byte that no header may have")
     return lines

@@ -2,68 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.types import Receive, Scope, Send
 
 from gateway.server.protocol import BoundedProtocol
 from gateway.server.reply import Reply
-from gateway.server.serving import bind, serve_app
-from gateway.upstream.headers import Headers
-
-Ask = Callable[[Scope, Headers], bytes | None]
-HEAD = b"host: gateway\r\nx-api-key: k\r\n"
-
-
-class Way:
-    """Answers `/now…` at once and tells every request by which way it came; `/slow` waits to be let go."""
-
-    def __init__(self) -> None:
-        self.came: list[tuple[str, str]] = []
-        self.begun = asyncio.Event()
-        self.go = asyncio.Event()
-
-    def at_once(self, scope: Scope, more: Headers) -> bytes | None:
-        if not scope["path"].startswith("/now"):
-            return None
-        self.came.append(("at once", scope["path"]))
-        return Reply(200, [(b"x-way", b"at once")], f"{scope['scheme']} {scope['path']}".encode()).written(more)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.came.append(("app", scope["path"]))
-        body = b""
-        while (message := await receive())["type"] == "http.request":
-            body += message["body"]
-            if not message["more_body"]:
-                break
-        if scope["path"] == "/slow":
-            self.begun.set()
-            await self.go.wait()
-        said = f"{scope['scheme']} {scope['path']}".encode() + body
-        headers = [(b"x-way", b"app"), (b"content-length", b"%d" % len(said))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": said})
+from server.way import HEAD, Way, served
 
 
 @pytest.fixture
 async def way() -> Way:
     return Way()
-
-
-@asynccontextmanager
-async def served(way: Way, at_once: Ask | None) -> AsyncIterator[int]:
-    listener, stop, ready = bind("127.0.0.1", 0), asyncio.Event(), asyncio.Event()
-    number = listener.getsockname()[1]
-    serving = asyncio.ensure_future(serve_app(way, [listener], stop, ready.set, at_once))
-    await ready.wait()
-    yield number
-    stop.set()
-    way.go.set()
-    await asyncio.wait_for(serving, 10)
 
 
 @pytest.fixture
@@ -243,80 +194,3 @@ async def test_a_header_that_would_be_read_as_two_is_not_written() -> None:
     assert Reply(200, [(b"x-a", b"a\tb \xff")], b"ok").written([(b"date", b"d")]) == (
         b"HTTP/1.1 200 OK\r\nx-a: a\tb \xff\r\ncontent-length: 2\r\ndate: d\r\n\r\nok"
     )
-
-
-ODD = [
-    b"",
-    b"\r\n\r\n",
-    b"\r\nGET /other HTTP/1.1\r\n" + HEAD + b"connection: close\r\n\r\n",
-    b"GET /other HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"get /other HTTP/1.1\r\n\r\n",
-    b"GET /other HTTP/9.9\r\n\r\n",
-    b"GET /other\r\n\r\n",
-    b"GET  /other HTTP/1.1\r\n\r\n",
-    b"GET other HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"GET /other?x=%zz#y HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"GET //other HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"GET http://a:b:c/ HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"CONNECT a:443 HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"GET /other HTTP/1.1\r\nx : y\r\n\r\n",
-    b"GET /other HTTP/1.1\r\nx: y\r\n z\r\nconnection: close\r\n\r\n",
-    b"GET /other HTTP/1.1\r\nx: \0\r\n\r\n",
-    b"GET /other HTTP/1.0\r\n\r\n",
-    b"HEAD /other HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"POST /other HTTP/1.1\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc",
-    b"POST /other HTTP/1.1\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
-    b"POST /other HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-    b"POST /other HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-    b"POST /other HTTP/1.1\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-    b"POST /other HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nt: u\r\n\r\n",
-    b"POST /other HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-    b"POST /other HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n",
-    b"POST /other HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 1\r\nconnection: close\r\n\r\na",
-    b"GET /other HTTP/1.1\r\nupgrade: h2c\r\nconnection: upgrade, close\r\n\r\n",
-    b"GET /other HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nconnection: close\r\n\r\n",
-    b"GET /other HTTP/1.1\r\nconnection: close\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
-    b"POST /other HTTP/1.1\r\ncontent-length: 1\r\n\r\nagarbage\r\n\r\n",
-    b"GET /other HTTP/1.1\r\nconnection: close\r\nfoo: " + b"a" * 60_000 + b"\r\n\r\n",
-    b"\x16\x03\x01\x02\x00\x01",
-]
-
-
-async def test_odd_requests_are_answered_as_uvicorn_answers_them(way: Way, port: int) -> None:
-    """In one piece, and byte for byte, which is harder on a parser."""
-    listener = bind("127.0.0.1", 0)
-    config = uvicorn.Config(way, http="httptools", ws="none", lifespan="off", access_log=False, log_config=None)
-    config.server_header = False
-    server = uvicorn.Server(config)
-    serving = asyncio.ensure_future(server._serve([listener]))
-    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    try:
-        for raw in ODD:
-            for size in (len(raw) or 1, 1 if len(raw) < 200 else 7000):
-                ours, theirs = await asyncio.gather(said(port, raw, size), said(listener.getsockname()[1], raw, size))
-                assert ours == theirs, (raw[:100], size)
-    finally:
-        server.should_exit = True
-        await serving
-
-
-async def said(port: int, raw: bytes, size: int) -> bytes:
-    """Send a text in pieces, and give what is answered until the server closes, or has said nothing for a while."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answer = b""
-    try:
-        for start in range(0, len(raw), size):
-            writer.write(raw[start : start + size])
-            await writer.drain()
-            await asyncio.sleep(0)
-        while piece := await asyncio.wait_for(reader.read(65536), 0.3):
-            answer += piece
-        answer += b"(closed)"
-    except TimeoutError:
-        answer += b"(open)"
-    except ConnectionError:
-        answer += b"(closed)"
-    writer.close()
-    return re.sub(rb"date: [^\r]*\r\n", b"", answer)
