@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from gateway.ledger.children import bound_to_parent
 
@@ -82,14 +83,13 @@ class Child:
 def fork(count: int, work: Work, close: Callable[[], object]) -> list[Child]:
     """Fork workers, each to do its work and never to return; `close` closes what is only the parent's.
 
-    Nothing of this process is lost on them, since it has only loaded modules and read files: one thread (so no lock
-    that somebody else holds), no event loop, no connection and no child. Both are seen to here or by the order of
-    `gateway.cli.parent`. Only on Linux, where a worker cannot outlive its parent; elsewhere the list is empty.
+    Nothing of this process is lost on them, since it has only loaded modules and read files: `gateway.cli.parent`
+    forks before there is an event loop, a connection or a child. Where there is a second thread all the same, such as
+    that of a profiler, a lock that it holds would be held for ever: then nothing is forked, and the list is empty. So
+    it is on other systems than Linux, where a worker could outlive its parent.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or len(list(Path("/proc/self/task").iterdir())) > 1:
         return []
-    # A lock that another thread holds would be held for ever.
-    assert len(os.listdir("/proc/self/task")) == 1  # noqa: S101, PTH208
     gc.freeze()  # the collector leaves alone, and so unwritten and shared, what is there now
     children: list[Child] = []
     for _ in range(count):
