@@ -81,11 +81,19 @@ local function post_to(line, charged, held, predictions)
   post(key, bucket, 'n', predictions)
 end
 
--- Counts a create in a counter as it was read; gives its place there.
-local function count_in(counter, sums, at, held)
-  if counter.width > 0 then roll(counter, sums) end
-  local line = place(counter, at)
-  post_to(line, 0, held, 1)
+-- Counts a create in a counter as it was read, by its sequence in the journal; gives its place there. What is counted
+-- most is a calendar window, whose sums are as they were read and whose end is known since its first.
+local function count_in(counter, sums, at, held, sequence)
+  local line, expires = place(counter, at), counter.expire_s > 0
+  if counter.width == 0 then
+    redis.call('HSET', counter.key, 'h', sums[2] + held, 'n', sums[3] + 1, 'x', sequence)
+    expires = expires and not sums[4]
+  else
+    roll(counter, sums)
+    post_to(line, 0, held, 1)
+    redis.call('HSET', counter.key, 'x', sequence)
+  end
+  if expires then redis.call('EXPIREAT', counter.key, counter.expire_s) end
   return line
 end
 

@@ -187,9 +187,7 @@ if ticket then leave_queue(req.id, true) end -- and with it its Idempotency-Key,
 for _, scope in ipairs(req.scopes) do redis.call('HSET', scope_key(scope), 'n', sequence, 'at', at) end
 local counters = {}
 for i, counter in ipairs(req.counters) do
-  counters[i] = count_in(counter, counted[i], at, req.hold)
-  redis.call('HSET', counter.key, 'x', sequence)
-  if counter.expire_s > 0 then redis.call('EXPIREAT', counter.key, counter.expire_s) end
+  counters[i] = count_in(counter, counted[i], at, req.hold, sequence)
 end
 for i, c in ipairs(req.checks) do
   if c[6][1] then raise_alerts(at, req.counters[c[4]], c, after[i][2], after[i][3], {}) end
