@@ -15,6 +15,8 @@ MOST_HEADERS = 200
 #: Answers such as 100 Continue and 103 Early Hints, which come before the one that counts.
 MOST_INTERIM = 16
 _WITHOUT_BODY = (204, 304)
+#: Of an answer that has not begun; it takes none.
+_NO_PIECES: deque[bytes] = deque(maxlen=0)
 
 
 class Broken(Exception):
@@ -31,7 +33,7 @@ class Incoming:
     def __init__(self, *, bodyless: bool = False, most: float = float("inf")) -> None:
         self.status = 0
         self.headers: Headers = []
-        self.pieces: deque[bytes] = deque()
+        self.pieces = _NO_PIECES
         self.size = 0
         self.has_head = False
         self.whole = False
@@ -42,7 +44,7 @@ class Incoming:
         self._silent = 0
         self._interim = 0
         self._head_bytes = 0
-        self._parser = HttpResponseParser(self)
+        self._begun = False
 
     def feed(self, data: bytes) -> None:
         """Read on. Raises Broken; what comes after a whole answer only ends the connection's use."""
@@ -50,6 +52,8 @@ class Incoming:
             self.lasting = False
             return
         size = self.size
+        if not self._begun:
+            self._begin()
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -58,6 +62,10 @@ class Incoming:
         self._silent = 0 if self.size > size else self._silent + len(data)
         if self._silent > MOST_HEAD_BYTES and not self.whole:
             raise Broken(f"the head of the answer is longer than {MOST_HEAD_BYTES} bytes")
+
+    def _begin(self) -> None:
+        """Make what reads only now: an answer may be waited for as long as a run takes, by thousands."""
+        self._begun, self._parser, self.pieces = True, HttpResponseParser(self), deque()
 
     def end(self) -> None:
         """The server has closed the connection. Raises Broken unless that is how the answer ends."""
