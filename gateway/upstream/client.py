@@ -34,6 +34,7 @@ class OutcomeUnknown(Exception):
 
 class Outgoing(msgspec.Struct, frozen=True):
     """One request; `url` is whole. What frames it (Host, Content-Length, Connection) is the client's to write.
+    Headers that are the same in many requests may come as a tuple, and are then put into bytes once.
 
     `send_by` is a time of time.monotonic() after which it must not be sent any more; `answer_seconds` is how long
     the whole exchange may take.
@@ -41,7 +42,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 
     method: str
     url: str
-    headers: Headers
+    headers: Headers | tuple[tuple[bytes, bytes], ...]
     body: bytes = b""
     answer_seconds: float = 30.0
     send_by: float = float("inf")

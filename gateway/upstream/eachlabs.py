@@ -1,5 +1,6 @@
 """Eachlabs: the calls that the gateway makes, each by a chosen key of an account."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ POLL_SECONDS = 10.0
 RELAY_SECONDS = 60.0
 #: Upstream ends a synchronous run's request after 300 s, and what it then says has to arrive.
 RUN_SECONDS = 305.0
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _JSON: Headers = [(b"accept", b"application/json")]
 
 
@@ -36,6 +38,8 @@ class Eachlabs:
         self._secrets = dict(secrets)
         self._client = client
         self._observed = cache(lambda operation: telemetry.upstream_seconds.labels(operation).noting())
+        # Of requests that do not pass a client's on, the headers are always the same.
+        self._own_headers = cache(lambda key: tuple(self._headers(_JSON, key, "reconciler")))
         self._base = (base_url or account.base_url).rstrip("/")
 
     def __repr__(self) -> str:
@@ -86,24 +90,18 @@ class Eachlabs:
     async def workflow_execution(self, execution: str, key: str) -> Answer:
         """Ask for one execution of a workflow. Raises NotSent or OutcomeUnknown."""
         url = f"{self._base}/v1/workflows/executions/{quote(execution, safe='')}"
-        return await self._send(
-            "poll", Outgoing("GET", url, self._headers(_JSON, key, "reconciler"), b"", POLL_SECONDS)
-        )
+        return await self._send("poll", Outgoing("GET", url, self._own_headers(key), b"", POLL_SECONDS))
 
     async def workflow_executions(self, workflow: str, parameters: Mapping[str, str | int], key: str) -> Answer:
         """Read one page of the executions of a workflow. Raises NotSent or OutcomeUnknown."""
         url = f"{self._base}/v1/workflows/{quote(workflow, safe='')}/executions?{urlencode(parameters)}"
-        return await self._send("executions", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+        return await self._send("executions", Outgoing("GET", url, self._own_headers(key)))
 
-    async def poll(
-        self, prediction: str, key: str, headers: Iterable[tuple[bytes, bytes]] = (), request_id: str = "reconciler"
-    ) -> Answer:
+    async def poll(self, prediction: str, key: str) -> Answer:
         """Ask for a prediction once. Raises NotSent or OutcomeUnknown."""
-        url = f"{self._base}/v1/prediction/{quote(prediction, safe='')}"
-        given = [*(headers or _JSON)]
-        return await self._send(
-            "poll", Outgoing("GET", url, self._headers(given, key, request_id), b"", POLL_SECONDS)
-        )
+        plain = prediction if _PLAIN.fullmatch(prediction) else quote(prediction, safe="")
+        request = Outgoing("GET", f"{self._base}/v1/prediction/{plain}", self._own_headers(key), b"", POLL_SECONDS)
+        return await self._send("poll", request)
 
     async def cancel(
         self, prediction: str, body: bytes, key: str, headers: Iterable[tuple[bytes, bytes]], request_id: str
@@ -116,17 +114,17 @@ class Eachlabs:
     async def executions(self, parameters: Mapping[str, str | int], key: str) -> Answer:
         """Read one page of the organisation's executions. Raises NotSent or OutcomeUnknown."""
         url = f"{self._base}/v1/executions?{urlencode(parameters)}"
-        return await self._send("executions", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+        return await self._send("executions", Outgoing("GET", url, self._own_headers(key)))
 
     async def webhooks(self, parameters: Mapping[str, str | int], key: str) -> Answer:
         """Read one page of the organisation's webhooks, the newest first. Raises NotSent or OutcomeUnknown."""
         url = f"{self._base}/v1/webhooks?{urlencode(parameters)}"
-        return await self._send("webhooks", Outgoing("GET", url, self._headers(_JSON, key, "reconciler")))
+        return await self._send("webhooks", Outgoing("GET", url, self._own_headers(key)))
 
     async def webhook(self, execution: str, key: str) -> Answer:
         """Ask for the webhook of one execution. Raises NotSent or OutcomeUnknown."""
         url = f"{self._base}/v1/webhooks/{quote(execution, safe='')}"
-        request = Outgoing("GET", url, self._headers(_JSON, key, "reconciler"), b"", POLL_SECONDS)
+        request = Outgoing("GET", url, self._own_headers(key), b"", POLL_SECONDS)
         return await self._send("webhooks", request)
 
     async def fetch(

@@ -1,6 +1,7 @@
 """Writing: a request as the bytes that are sent. What cannot be sent is refused before a connection is taken."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -60,18 +61,32 @@ def split_url(url: str) -> tuple[str, str]:
 
 def write_request(request: Outgoing, target: str, host: bytes, *, own_coding: bool) -> bytes:
     """Write head and body; `own_coding` asks for an answer that this client can unpack. Raises NotSent."""
-    pairs, names = request.headers, {name.lower() for name, _ in request.headers}
+    headers = request.headers
+    if isinstance(headers, tuple):
+        fields = _written_once(headers, own_coding=own_coding)
+    else:
+        fields = _write_fields(headers, own_coding=own_coding)
+    if request.body or request.method in _WITH_LENGTH:
+        fields += b"content-length: %d\r\n" % len(request.body)
+    line = f"{request.method} {target} HTTP/1.1\r\n".encode("ascii")
+    return b"".join((line, b"host: ", host, b"\r\n", fields, b"\r\n", request.body))
+
+
+def _write_fields(headers: Iterable[tuple[bytes, bytes]], *, own_coding: bool) -> bytes:
+    """Write the headers but for those that frame the request. Raises NotSent."""
+    pairs = list(headers)
+    names = {name.lower() for name, _ in pairs}
     if not FRAMING.isdisjoint(names):
         raise NotSent(f"the headers frame the request, which is the client's to do: {sorted(FRAMING & names)}")
     if own_coding:
         pairs = [pair for pair in pairs if pair[0].lower() != b"accept-encoding"]
         pairs.append((b"accept-encoding", b"gzip"))
     if b"user-agent" not in names:
-        pairs = [*pairs, (b"user-agent", b"eachlabs-gateway")]
+        pairs.append((b"user-agent", b"eachlabs-gateway"))
     fields = b"".join([b"%b: %b\r\n" % pair for pair in pairs])
     if not _FIELDS.fullmatch(fields) or fields.count(b"\r\n") != len(pairs):
         raise NotSent("a header cannot be written: a name is no word, or a value has a control character")
-    if request.body or request.method in _WITH_LENGTH:
-        fields += b"content-length: %d\r\n" % len(request.body)
-    line = f"{request.method} {target} HTTP/1.1\r\n".encode("ascii")
-    return b"".join((line, b"host: ", host, b"\r\n", fields, b"\r\n", request.body))
+    return fields
+
+
+_written_once = lru_cache(maxsize=256)(_write_fields)
