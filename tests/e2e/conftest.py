@@ -1,16 +1,24 @@
 """Programs for the tests of a module, and what they are asked with."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import openai
 import pytest
+import uvloop
 
 from e2e.clients import Tenant, Tenants, Upstream
 from e2e.house import House, opened
 from e2e.policies import Policies, budget
 from e2e.programs import Gateway, Sandbox
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Count what a request costs on the loop that workers have; asyncio's own counts its work too."""
+    on_uvloop = item.path.name == "test_cost.py"
+    return {"uvloop": uvloop.new_event_loop} if on_uvloop else {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture(scope="module")
