@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import Scope
 
@@ -65,9 +66,11 @@ class Parts:
         try:
             principal = authenticate(self.policy.keyring, scope["headers"], self.wall_clock_us())
         except InvalidKey as invalid:
-            facts.update(_whose(invalid.principal), invalid_key=invalid.why)
+            if invalid.principal is not None:
+                _note(facts, invalid.principal)
+            facts["invalid_key"] = invalid.why
             raise
-        facts.update(_whose(principal))
+        _note(facts, principal)
         return principal
 
     def account_of(self, principal: Principal) -> AccountParts:
@@ -75,5 +78,5 @@ class Parts:
         return self.accounts[principal.tenant.account.id]
 
 
-def _whose(principal: Principal | None) -> dict[str, str]:
-    return {"tenant": principal.tenant.id, "key": principal.key} if principal else {}
+def _note(facts: dict[str, Any], principal: Principal) -> None:
+    facts["tenant"], facts["key"] = principal.tenant.id, principal.key

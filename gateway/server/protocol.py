@@ -101,7 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End a head, and answer the request at once where that can be done."""
         self._reading_head, self._idle_since = False, None
-        self._stop_waiting()
+        if self._head_timer is not None:
+            self._stop_waiting()
         answer = self._answer()
         if answer is None:
             self._begin()
@@ -120,7 +121,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
