@@ -22,9 +22,10 @@ from gateway.ledger.postings import Postings, Snapshot, account_prefix, counters
 from gateway.ledger.queue import Queue
 from gateway.ledger.records import Ended, read_record
 from gateway.ledger.replies import read_decision
-from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, rest_request, seed_request
+from gateway.ledger.requests import SEND_SECONDS, in_us, reserve_request, rest_request
 from gateway.ledger.run_times import MOST_RUNS
 from gateway.ledger.scripts import Script
+from gateway.ledger.seeding import Seeding
 from gateway.ledger.store import LedgerUnavailable, Store
 
 GRAVE_SECONDS = 60  # how long a tombstone lies; longer than LATE_SECONDS, so that no reserve can rise behind it
@@ -59,12 +60,11 @@ class Ledger:
         self.presence: Presence | None = None  # as it was told last
         self._scripts = scripts
         self._labels = LabelBook(store, account)
-        self._checkpoint = Checkpoint(store, scripts, account)
+        self._seeding = Seeding(Checkpoint(store, scripts, account), self._run)
         self._timed = timed  # told how long each call took, in seconds
         self._attendance = Attendance(store, scripts, account)
         self.queue = Queue(store, scripts, account, self._attendance.worker)
         self._memory = Memory()
-        self._seeding: dict[str, asyncio.Lock] = {}
         self._seen_us = 0
         self._seen_at = 0.0
 
@@ -120,7 +120,7 @@ class Ledger:
         for _ in range(5):  # a window that just ended, a new set and a new server each cost a round; more is a fault
             what, rest, snapshot = await self._request(order, postings, upstream, replay)
             if what == b"unseeded":
-                await self._seed_once(postings, snapshot)
+                await self._seeding.once(postings, snapshot)
             elif what == b"closed" and not attended:  # perhaps the server is merely a new one
                 attended = True
                 await self._attend()
@@ -175,25 +175,6 @@ class Ledger:
         self.saw(presence.now_us)
         self.presence = presence
         return presence
-
-    async def _seed_once(self, postings: Postings, snapshot: Snapshot) -> None:
-        """Bring counters up, or wait until the one who does so has: a crowd would have the store do it for each."""
-        lock = self._seeding.setdefault(postings.id, asyncio.Lock())
-        first = not lock.locked()
-        async with lock:
-            if first:
-                await self._seed(postings, snapshot)
-        if not lock.locked():
-            self._seeding.pop(postings.id, None)
-
-    async def _seed(self, postings: Postings, snapshot: Snapshot) -> None:
-        """Bring counters up that are behind, step by step; the caller bounds how long."""
-        request = seed_request(postings, snapshot)
-        while (reply := await self._run("seed", request))[0] in (b"unrolled", b"more"):
-            if reply[0] == b"more":
-                request["live_from"] = int(reply[1])
-            else:
-                await self._checkpoint.roll()
 
     async def confirm(
         self, reservation: str, prediction: str, due_s: float, answer: tuple[int, bytes] | None = None

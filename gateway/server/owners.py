@@ -18,7 +18,7 @@ MOST = 100_000
 LOCK_SECONDS = 0.05
 #: How long what a worker learns waits for more, to be written in one step; another worker that is polled before asks
 #: the ledger.
-TELL_SECONDS = 0.005
+TELL_SECONDS = 0.05
 #: Rows between two looks at whether there are too many.
 TRIM_EVERY = 1000
 
