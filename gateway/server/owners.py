@@ -16,9 +16,6 @@ log = logging.getLogger("gateway.owners")
 MOST = 100_000
 #: How long a worker waits for another that writes; a write takes some ten microseconds.
 LOCK_SECONDS = 0.05
-#: How long what a worker learns waits for more, to be written in one step; another worker that is polled before asks
-#: the ledger.
-TELL_SECONDS = 0.05
 #: Rows between two looks at whether there are too many.
 TRIM_EVERY = 1000
 
@@ -85,10 +82,13 @@ class Owners:
         self._untold: list[tuple[str, Reservation]] = []
 
     def remember(self, prediction: str, reservation: Reservation) -> None:
-        """Keep what is known of a prediction; the least used is forgotten when there are too many."""
+        """Keep what is known of a prediction; the least used is forgotten when there are too many.
+
+        The other workers are told once for all that is learned in a turn of the loop; a create's answer takes longer.
+        """
         if (reservation.account, prediction) not in self._known:
             if not self._untold:
-                asyncio.get_running_loop().call_later(TELL_SECONDS, self.tell)
+                asyncio.get_running_loop().call_soon(self.tell)
             self._untold.append((prediction, reservation))
         self._keep(prediction, reservation)
 
