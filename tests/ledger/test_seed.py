@@ -4,6 +4,7 @@ from gateway.domain.limit import Limit
 from gateway.domain.reservation import How
 from gateway.domain.window import WindowName
 from gateway.ledger.decisions import Admitted
+from gateway.ledger.postings import Postings
 from gateway.ledger.requests import seed_request
 from ledger.bench import (
     ACCOUNT,
@@ -86,6 +87,15 @@ async def test_seeding_again_and_again_changes_nothing(bench: Bench) -> None:
     request = seed_request(postings, postings.at(await bench.now()))
     for _ in range(2):
         await nothing_changes(bench, bench.store.run(SCRIPTS["seed"], postings.prefix, request))
+
+
+async def test_the_first_create_of_a_scope_looks_at_nothing_that_others_have_open(bench: Bench) -> None:
+    await morning(bench)
+    known = bench.postings(budget(60))
+    unknown = Postings(known.prefix, ["tenant/unknown"], [budget(60, "tenant/unknown")])
+    for postings, told in ((known, b"more"), (unknown, b"done")):
+        request = seed_request(postings, postings.at(await bench.now())) | {"live_most": 1}
+        assert (await bench.store.run(SCRIPTS["seed"], postings.prefix, request))[0] == told
 
 
 async def test_names_and_order_and_amounts_are_not_what_is_counted(bench: Bench) -> None:

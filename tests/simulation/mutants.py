@@ -101,7 +101,7 @@ MUTANTS = (
         "post_to(place(c, more > 0 and at or tonumber(r.admitted)), more, 0, predictions)", ""),
     _of("a new limit forgets what is held", "seed", "local bucket, sums = unpack(part)",
         "local bucket, sums = part[1], { part[2][1], 0, part[2][3], part[2][4] }"),
-    _of("a new limit forgets the past", "seed", "c.x ~= '0' and", "false and"),
+    _of("a new limit forgets the past", "seed", "ipairs(checkpoint_parts(", "ipairs({}, ("),
     _of("a new limit forgets what came last", "seed",
         "add_to(c, c.width > 0 and bucket_at(c, us), { charged, held, predictions })"),
     _of("live holds do not post to a new limit", "seed", "redis.call('HSET', record_key(ids[i]), 'counters', r[3])"),

@@ -9,13 +9,15 @@
 --   {'unrolled', now}: the checkpoint is too far behind; run roll until it is not
 --   {'more', now, live_from}: more reservations are live than were looked at; go on from there
 local at = now()
-local behind = {}
+-- A scope in which nothing was ever reserved has no past to add up, and nothing live: however many predictions others
+-- have open, the first create of a tenant looks at none of them.
+local behind, new = {}, {}
 for _, c in ipairs(req.counters) do
   if at < c.start or at >= c.stop then return { 'window', at } end
   local number = redis.call('HGET', scope_key(c.scope), 'n') or '0'
   if redis.call('HGET', c.key, 'x') ~= number then
     c.sums, c.buckets, c.x = { 0, 0, 0 }, {}, number
-    behind[#behind + 1] = c
+    table.insert(number == '0' and new or behind, c)
   end
 end
 local rolled = tonumber(redis.call('HGET', checkpoint_key(), 'rolled') or '0')
@@ -49,11 +51,10 @@ local function add_to(c, bucket, more)
   end
 end
 
--- What was charged, held and counted: the checkpoint, and what the journal has behind it. A scope in which nothing was
--- ever reserved has no past to add up.
+-- What was charged, held and counted: the checkpoint, and what the journal has behind it.
 for _, c in ipairs(behind) do
   local start, stop, width = c.start / SECOND, c.stop / SECOND, c.width / SECOND
-  for _, part in ipairs(c.x ~= '0' and checkpoint_parts(c.scope, start, stop, width, at) or {}) do
+  for _, part in ipairs(checkpoint_parts(c.scope, start, stop, width, at)) do
     local bucket, sums = unpack(part)
     if sums[4] > 0 then add_to(c, bucket, sums) end -- where nothing was reserved there is nothing to add
   end
@@ -73,9 +74,11 @@ for _, entry in ipairs(entries) do
 end
 
 redis.call('HSET', prefix .. ':postings', req.postings, req.text)
-for _, c in ipairs(behind) do
-  set_counter(c.key, c.sums, c.buckets, c.width > 0 and c.start / SECOND)
-  redis.call('HSET', c.key, 'x', c.x)
-  if c.expire_s > 0 then redis.call('EXPIREAT', c.key, c.expire_s) end
+for _, counters in ipairs({ new, behind }) do
+  for _, c in ipairs(counters) do
+    set_counter(c.key, c.sums, c.buckets, c.width > 0 and c.start / SECOND)
+    redis.call('HSET', c.key, 'x', c.x)
+    if c.expire_s > 0 then redis.call('EXPIREAT', c.key, c.expire_s) end
+  end
 end
 return { 'done', at }
