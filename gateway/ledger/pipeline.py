@@ -19,6 +19,8 @@ from gateway.ledger.failures import StoreGone, StoreLate, refusal
 
 #: Calls that wait for their replies; a store that is this far behind has more to do than it can.
 MOST_WAITING = 10_000
+#: A look that comes so much too late was kept from it by this process and not by the store.
+STALL_SECONDS = 0.1
 _NOTHING = object()
 
 
@@ -106,6 +108,7 @@ class _Link(asyncio.Protocol):
         self._written: list[bytes] = []
         self._waiting: deque[_Call] = deque()
         self._watch: asyncio.TimerHandle | None = None
+        self._look_at = 0.0
         self._heard = time.monotonic()
 
     def call(self, packed: bytes) -> "asyncio.Future[Any]":
@@ -121,7 +124,7 @@ class _Link(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._written.append(packed)
         if self._watch is None:
-            self._watch = self._loop.call_later(COMMAND_SECONDS, self._look)
+            self._look_in(COMMAND_SECONDS)
         return reply
 
     def cut(self) -> None:
@@ -163,6 +166,9 @@ class _Link(asyncio.Protocol):
     def _look(self) -> None:
         """Give up what has waited for too long, and the connection if nothing came over it meanwhile."""
         self._watch, now = None, time.monotonic()
+        if now > self._look_at + STALL_SECONDS:  # it was this process that stood still: replies may lie there unread
+            self._look_in(STALL_SECONDS / 10)
+            return
         late = list(takewhile(lambda call: call.by <= now, self._waiting))
         if late and self._heard <= now - COMMAND_SECONDS:
             self._end(StoreLate(f"no reply within {COMMAND_SECONDS} s"))
@@ -172,7 +178,11 @@ class _Link(asyncio.Protocol):
                 call.reply.set_exception(StoreLate(f"no reply within {COMMAND_SECONDS} s"))
         if self._waiting:
             due = next((call.by for call in self._waiting if call.by > now), now + COMMAND_SECONDS)
-            self._watch = self._loop.call_later(due - now, self._look)
+            self._look_in(due - now)
+
+    def _look_in(self, seconds: float) -> None:
+        self._look_at = time.monotonic() + seconds
+        self._watch = self._loop.call_later(seconds, self._look)
 
     def _end(self, error: Exception) -> None:
         self.closed = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -108,6 +109,21 @@ async def test_a_slow_store_costs_only_the_call_that_waits_too_long(
     talk.say(b"te\r\n+soon\r\n")
     assert await soon == b"soon"
     assert talk.visits == 1
+    await pipeline.aclose()
+
+
+async def test_what_came_while_this_process_stood_still_is_not_late(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ledger.pipeline.COMMAND_SECONDS", 0.05)
+    pipeline = pipeline_for(f"redis://127.0.0.1:{(await start()).port}")
+    assert pipeline is not None
+    assert await pipeline.call("ECHO", "connected") == b"connected"
+    call = asyncio.create_task(pipeline.call("ECHO", "sent"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    time.sleep(0.3)  # noqa: ASYNC251 (nothing in this process goes on, neither the server nor the pipeline)
+    assert await call == b"sent"
     await pipeline.aclose()
 
 
