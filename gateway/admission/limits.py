@@ -61,11 +61,11 @@ def remaining(use: Use) -> int:
 def smallest_budget(uses: Sequence[Use]) -> int | None:
     """Give the least money left among the enforced budgets that the tenant may see; None where it has none."""
     left = [
-        use.limit.amount - use.used - use.held
+        remaining(use)
         for use in uses
         if use.limit.kind is LimitKind.BUDGET and use.limit.mode is Mode.ENFORCE and visible(use.limit)
     ]
-    return max(min(left), 0) if left else None
+    return min(left, default=None)
 
 
 def rate_limit_fields(uses: Sequence[Use]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Coroutine
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from gateway.admission.admission import Ticket
 from gateway.admission.probing import price_seen
@@ -26,27 +26,20 @@ from gateway.server.noted import count_refusal, note_refusal
 from gateway.server.outcome import Kind, Outcome, judge
 from gateway.server.parts import Parts
 from gateway.server.recording import NOT_YET
+from gateway.server.reply import Reply
 from gateway.server.tickets import repeat_headers, reservation_of, ticket_headers
 from gateway.settlement.schedule import seconds_to_look
 from gateway.upstream.answers import read_prediction
 from gateway.upstream.client import Answer, NotSent, OutcomeUnknown
 from gateway.upstream.digest import digest_input
 from gateway.upstream.eachlabs import RUN_SECONDS
-from gateway.upstream.headers import Headers, returned
+from gateway.upstream.headers import returned
 
 log = logging.getLogger("gateway.create")
 
 T = TypeVar("T")
 
 DOUBT_LOOK_SECONDS = 5.0
-
-
-class Reply(NamedTuple):
-    """An answer to the client."""
-
-    status: int
-    headers: Headers
-    body: bytes
 
 
 class Creates:
@@ -67,7 +60,7 @@ class Creates:
         except (Refused, LedgerUnavailable, PolicyBehind) as error:
             count_refusal(self._parts.telemetry, principal, error, last=exchange.last)
             raise
-        await exchange.answer(*reply)
+        await exchange.answer(reply.status, reply.headers, reply.body)
 
 
 class _Create:

@@ -116,8 +116,7 @@ async def test_what_came_while_this_process_stood_still_is_not_late(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.ledger.pipeline.COMMAND_SECONDS", 0.05)
-    pipeline = pipeline_for(f"redis://127.0.0.1:{(await start()).port}")
-    assert pipeline is not None
+    pipeline = Pipeline(read_address(f"redis://127.0.0.1:{(await start()).port}"))
     assert await pipeline.call("ECHO", "connected") == b"connected"
     call = asyncio.create_task(pipeline.call("ECHO", "sent"))
     await asyncio.sleep(0)
