@@ -4,7 +4,9 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -35,14 +37,15 @@ def sandbox(house: House) -> Sandbox:
     return house.sandbox(seconds=0.3, concurrent=1)
 
 
-async def waiting(http: httpx.AsyncClient, gateway: Gateway, many: int) -> Metrics:
-    """Wait until so many creates queue."""
+async def waiting(http: httpx.AsyncClient, gateway: Gateway, **many: int) -> Metrics:
+    """Wait until so many creates of these tenants queue."""
 
     async def ask() -> Metrics | None:
         found = await scrape(http, gateway)
-        return found if found.sum("gateway_upstream_queue", account="main", key="first") == many else None
+        queued = {tenant: found.sum("gateway_upstream_queue_tenant", tenant=tenant) for tenant in many}
+        return found if queued == many else None
 
-    found = await until(ask)
+    found = await until(ask, 30)
     assert found is not None
     return found
 
@@ -78,36 +81,62 @@ async def test_who_waits_is_seen_keeps_its_key_leaves_with_its_client_and_outliv
     gateway, sandbox = stuck
     a, b = (Tenant(http, gateway, gateway.secrets[name]) for name in "ab")
     running = await a.created()
-    creates = [asyncio.ensure_future(b.create(headers={"Idempotency-Key": f"k{n}"}, prompt=f"{n}")) for n in range(6)]
-    metrics = await waiting(http, gateway, 6)
-    assert metrics.sum("gateway_upstream_queue_position", tenant="b") == 6
-    assert metrics.sum("gateway_reservations", state="open") == 1  # nothing is held for who waits
-    again = await b.create(headers={"Idempotency-Key": "k0"}, prompt="0")
-    assert_refused(again, 409, "idempotency_in_progress")
-    creates.pop().cancel()
-    await waiting(http, gateway, 5)
-    # A worker dies: its creates are cut, and their tickets block nobody; at least one is left with the other worker.
-    os.kill(gateway.workers[0], signal.SIGKILL)
-    lost, left = await _lost(creates)
-    await waiting(http, gateway, len(left))
-    upstream = Upstream(http, sandbox)
-    assert (await a.ask("POST", f"/v1/prediction/{running}/cancel", json={})).status_code == 200
-    if left:
+    first, second = gateway.workers
+    async with _waiting_only_past(second, "a", a) as lost, _waiting_only_past(first, "b", b) as left:
+        metrics = await waiting(http, gateway, a=3, b=3)
+        assert metrics.sum("gateway_upstream_queue", account="main", key="first") == 6
+        assert metrics.sum("gateway_upstream_queue_position", tenant="b") == 6
+        assert metrics.sum("gateway_reservations", state="open") == 1  # nothing is held for who waits
+        again = await b.create(headers={"Idempotency-Key": "k0"}, prompt="0")
+        assert_refused(again, 409, "idempotency_in_progress")
+        left.pop().cancel()
+        await waiting(http, gateway, a=3, b=2)
+        os.kill(first, signal.SIGKILL)
+        # The creates of a worker that dies are cut, and their tickets block nobody.
+        assert await asyncio.gather(*(_cut(create) for create in lost)) == [True] * 3
+        await waiting(http, gateway, a=0, b=2)
+        assert (await a.ask("POST", f"/v1/prediction/{running}/cancel", json={})).status_code == 200
         done, _ = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED, timeout=15)
         assert [(await each).status_code for each in done] == [200]
-    assert await upstream.arrived() == 1 + bool(left)
-    for each in left:
-        each.cancel()
-    assert len(lost) + len(left) == 5
+        assert await Upstream(http, sandbox).arrived() == 2
 
 
-async def _lost(
-    creates: list["asyncio.Task[httpx.Response]"],
-) -> tuple[list[object], list["asyncio.Task[httpx.Response]"]]:
-    """Tell apart what was cut with its worker and what still waits."""
-    done, pending = await asyncio.wait(creates, timeout=1)
-    assert all(isinstance(each.exception(), httpx.TransportError) for each in done)
-    return list(done), list(pending)
+async def test_the_tickets_of_a_worker_that_died_are_dropped_though_nobody_else_waits(
+    stuck: tuple[Gateway, Sandbox], http: httpx.AsyncClient
+) -> None:
+    gateway, _ = stuck
+    a = Tenant(http, gateway, gateway.secrets["a"])
+    await a.created()
+    first, second = gateway.workers
+    async with _waiting_only_past(second, "a", a) as lost:
+        os.kill(first, signal.SIGKILL)
+        assert await asyncio.gather(*(_cut(create) for create in lost)) == [True] * 3
+        await waiting(http, gateway, a=0)
+
+
+@asynccontextmanager
+async def _waiting_only_past(
+    other: int, name: str, tenant: Tenant
+) -> AsyncIterator[list["asyncio.Task[httpx.Response]"]]:
+    """Have three creates of a tenant wait at the worker that is not `other`: this one stands still until they do."""
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as own_connections:
+        own = replace(tenant, http=own_connections)
+        os.kill(other, signal.SIGSTOP)
+        creates = [
+            asyncio.ensure_future(own.create(headers={"Idempotency-Key": f"k{n}"}, prompt=f"{n}")) for n in range(3)
+        ]
+        await waiting(tenant.http, tenant.gateway, **{name: 3})
+        os.kill(other, signal.SIGCONT)
+        yield creates
+        for each in creates:
+            each.cancel()
+
+
+async def _cut(create: "asyncio.Task[httpx.Response]") -> bool:
+    """Whether a create is cut before it is answered."""
+    with suppress(httpx.TransportError):
+        return not await create
+    return True
 
 
 async def test_a_stop_refuses_who_waits_at_once_with_a_time_to_come_again(
@@ -117,7 +146,7 @@ async def test_a_stop_refuses_who_waits_at_once_with_a_time_to_come_again(
     a = Tenant(http, gateway, gateway.secrets["a"])
     await a.created()
     create = asyncio.ensure_future(a.create())
-    await waiting(http, gateway, 1)
+    await waiting(http, gateway, a=1)
     begun = time.monotonic()
     gateway.terminate()
     answer = await create

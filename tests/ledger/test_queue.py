@@ -10,7 +10,8 @@ from gateway.domain.reservation import How
 from gateway.ledger.decisions import Admitted, Busy, Capacity, Decision, Order, OverLimit, Pending, Place, Queued
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.requests import MOST_WAITING, SPREAD_SECONDS, TICKET_SECONDS, call_request, waiting_request
-from ledger.bench import SCRIPTS, Bench, concurrency
+from gateway.ledger.upkeep import Upkeep
+from ledger.bench import SCRIPTS, Bench, concurrency, nothing_changes
 
 ONE = (Capacity("main", 10_000, 1),)
 SPAN_S = 60 + SPREAD_SECONDS
@@ -178,6 +179,19 @@ async def test_the_tickets_of_a_worker_that_died_are_dropped_and_those_of_others
         called = await alive.called()
     assert called == [waiting]
     assert isinstance(await alive.ask(waiting), Admitted)
+    assert not [key for key in await bench.dump() if ":q" in key]
+
+
+async def test_the_tickets_of_a_worker_that_died_are_swept_where_no_other_create_waits_or_comes(
+    bench: Bench, line: Line
+) -> None:
+    await busy(line)
+    await line.queue("a", 2)
+    upkeep = Upkeep(bench.store, SCRIPTS, bench.account)
+    await bench.advance(TICKET_SECONDS - 1)
+    await nothing_changes(bench, upkeep.sweep())
+    await bench.advance(1)
+    assert await upkeep.sweep() == 0
     assert not [key for key in await bench.dump() if ":q" in key]
 
 

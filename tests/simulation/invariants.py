@@ -275,6 +275,7 @@ class Witness:
             self.ref.idems[held.idem].gone_at = self.ref.now + req["idem_s"] * 1_000_000
 
     def _sweep(self, req: Mapping[str, Any], _: object, __: str, rest: list[Any], at: int) -> None:
+        self.ref.line.drop(at)
         ended, swept = self.ref.ended, 0
         while swept < req["most"] and ended and ended[0].ended + req["keep_s"] * 1_000_000 <= at:
             ended.popleft().swept = True

@@ -65,7 +65,7 @@ MUTANTS = (
     _of("who comes last is first", "reserve call", "ids = redis.call('ZRANGE', lane_of_key(tenant), 0, most - 1) }",
         "ids = redis.call('ZREVRANGE', lane_of_key(tenant), 0, most - 1) }"),
     _of("a tenant that was served stays first", "reserve call", "tag = tag + stride_of(tenant)\n", ""),
-    _of("the tickets of a dead worker stay", "reserve call", "if lapsed[cmsgpack.unpack(flat[i + 1])[2]] then",
+    _of("the tickets of a dead worker stay", "reserve call sweep", "if lapsed[cmsgpack.unpack(flat[i + 1])[2]] then",
         "if false then"),
     _of("a window that is over counts", "reserve", "at < req.start or at >= req.stop", "false"),
     _of("the journal does not tell a grant", "reserve", "granted[#granted + 1] = c[8]", ""),

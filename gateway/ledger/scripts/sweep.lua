@@ -1,8 +1,10 @@
--- sweep: takes away the oldest ended reservations whose time is over, with what leads to them.
+-- sweep: takes away the oldest ended reservations whose time is over, with what leads to them, and the tickets of
+-- workers that are gone, which nobody else drops where no other create waits or comes.
 --
 -- Request: keep_s (how long an ended reservation is kept), most (how many are taken away at the most).
 -- Reply: {'done', now, how many}; fewer than `most`: none is left to take away. A repeat takes away the next.
 local at = now()
+drop_lapsed(at)
 local swept = 0
 while swept < req.most do
   local id = redis.call('LINDEX', ended_list_key(), 0)
