@@ -122,6 +122,7 @@ async def test_many_calls_at_once_wait_for_a_connection_or_fail_but_not_for_long
     alone: Bench, own: EmbeddedStore
 ) -> None:
     postings = alone.postings(budget(10**6))
+    await alone.prime(postings)
     decisions = await asyncio.gather(*(alone.reserve(postings) for _ in range(200)))
     assert sum(isinstance(decision, Admitted) for decision in decisions) == 200
     assert own.pid is not None
