@@ -4,13 +4,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
+from typing import NamedTuple
 
 from gateway.admission.admission import Admission
 from gateway.admission.probing import Probe
 from gateway.alerting.teller import Teller
+from gateway.cli.terms import Terms
 from gateway.delivery.courier import Courier
 from gateway.delivery.signing import Signer
 from gateway.domain.address import Addresses
@@ -51,55 +53,48 @@ from gateway.upstream.eachlabs import Eachlabs
 
 log = logging.getLogger("gateway.worker")
 
-
 #: How long a round of the reconciler may take to end after it was cancelled.
 ROUND_SECONDS = 5.0
+
+
+class Clients(NamedTuple):
+    """How a worker calls upstream, the addresses that tenants name, and those that operators do."""
+
+    upstream: Upstream
+    tenants: Upstream
+    operators: Upstream
 
 
 class Assembly:
     """Builds an app for every policy that is adopted, and replaces the one in force as a whole.
 
-    Connections, the ledgers' clocks, known owners and records that are still being written live on. A worker that is
-    `alone` on its store shares with nobody what it sees.
+    Connections, the ledgers' clocks, known owners and records that are still being written live on.
     """
 
     def __init__(
         self,
         store: Store,
-        client: Upstream,
-        tenants_client: Upstream,
-        operators_client: Upstream,
+        clients: Clients,
         telemetry: Telemetry,
         environ: Mapping[str, str],
         secret: Secret,
         owners: Owners,
+        terms: Terms,
         *,
-        upstream_url: str | None = None,
-        upstream_secret: str | None = None,
-        public_url: str | None = None,
-        private_destinations: Collection[str] = (),
-        journal_days: int | None = None,
         probe: Probe | None = None,
         request_log: RequestLog | None = None,
-        alone: bool = False,
     ) -> None:
         self.app = AppInForce()
         self.recorder = Recorder()
         self._store = store
-        self._client = client
-        self._tenants_client = tenants_client
-        self._operators_client = operators_client
+        self._clients = clients
         self._telemetry = telemetry
         self._environ = environ
-        self._upstream_url = upstream_url
-        self._upstream_secret = upstream_secret
-        self._addresses = Addresses(secret, public_url)
+        self._terms = terms
+        self._addresses = Addresses(secret, terms.public_url)
         self._signer = Signer(secret)
-        self._private_destinations = private_destinations
-        self._journal_days = journal_days
         self._probe = probe
         self._request_log = request_log
-        self._alone = alone
         self._scripts = load_scripts()
         self._owners = owners
         self._kept = Kept()
@@ -131,7 +126,7 @@ class Assembly:
             self._telemetry,
             _wall_clock_us,
             self._addresses,
-            self._private_destinations,
+            self._terms.private_destinations,
             self._probe,
             self._request_log,
         )
@@ -164,15 +159,15 @@ class Assembly:
         if ledger is None:
             ledger = Ledger(self._store, self._scripts, account.id, self._telemetry.ledger_seconds.noting())
             self._ledgers[account.id] = ledger
-        read = {key.id: self._upstream_secret or read_secret(key, self._environ) for key in account.keys}
+        read = {key.id: self._terms.upstream_secret or read_secret(key, self._environ) for key in account.keys}
         # What runs on a key that has left the policy is still polled by it.
         self._secrets |= {(account.id, key): secret for key, secret in read.items()}
         secrets = {key: secret for (owner, key), secret in self._secrets.items() if owner == account.id}
-        upstream = Eachlabs(account, secrets, self._client, self._telemetry, self._upstream_url)
+        upstream = Eachlabs(account, secrets, self._clients.upstream, self._telemetry, self._terms.upstream_url)
         views, settlement = Views(self._store, account.id), Settlement(ledger, self._telemetry)
         proof = Proof(views, upstream, History(upstream, self._addresses), Lister(ledger, upstream))
         arrivals = Arrivals(views, upstream, settlement, self._outbox(account.id), proof)
-        sightings = None if self._alone else Sightings(self._store, self._scripts, account.id)
+        sightings = None if self._terms.alone else Sightings(self._store, self._scripts, account.id)
         looks = Looks(sightings, upstream, settlement, self._kept)
         refusals = RefusalLog(self._store, self._scripts, account.id, self.recorder.keep)
         run_times = self._run_times.setdefault(account.id, RunTimes(self._store, account.id))
@@ -194,7 +189,7 @@ class Assembly:
             task.add_done_callback(self._rounds.discard)
 
     def _upkeep(self, account: str) -> Upkeep:
-        return Upkeep(self._store, self._scripts, account, self._journal_days)
+        return Upkeep(self._store, self._scripts, account, self._terms.journal_days)
 
     def _teller(self, account: str, policy: Policy) -> Teller:
         def addresses(scope: str) -> dict[str, str]:
@@ -209,11 +204,8 @@ class Assembly:
         self._alert_urls |= {each: read_address(each, self._environ) for each in policy.all_alert_addresses}
 
     def _courier(self, parts: AccountParts) -> Courier:
-        outbox, ways = (
-            self._outbox(parts.ledger.account),
-            (parts.upstream, self._tenants_client, self._operators_client),
-        )
-        return Courier(outbox, parts.views, *ways, self._signer, self._telemetry)
+        outbox, ways = self._outbox(parts.ledger.account), (self._clients.tenants, self._clients.operators)
+        return Courier(outbox, parts.views, parts.upstream, *ways, self._signer, self._telemetry)
 
     def _outbox(self, account: str) -> Outbox:
         return Outbox(self._store, self._scripts, account)

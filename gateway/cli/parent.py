@@ -26,6 +26,7 @@ from gateway.cli.demo import demo_key, demo_secret, demo_text
 from gateway.cli.hangup import on_hangup
 from gateway.cli.processes import ChildFailed, Workers, start_sandbox
 from gateway.cli.secret import find_secret
+from gateway.cli.terms import Terms
 from gateway.cli.watch import PolicyWatch, check_addresses, check_secrets
 from gateway.cli.worker import DemoKey, Loaded, WorkerConfig, load, read_policy, work
 from gateway.ledger.durability import durability_problems
@@ -114,13 +115,8 @@ async def _serve(settings: Settings, prepared: Prepared, shared_dir: Path) -> No
             listener_fd=listener.fileno(),
             ready_fd=-1,
             owners=str(owners),
-            upstream_url=upstream_url,
-            upstream_secret=SANDBOX_SECRET if settings.sandbox else None,
-            public_url=settings.public_url,
             secret=(await find_secret(settings, os.environ, store)).texts,
-            private_destinations=settings.private_destinations or (),
-            journal_retention=settings.journal_retention,
-            alone=settings.workers == 1 and not settings.redis_url,
+            terms=_terms(settings, upstream_url),
             demo_key=key,
         )
         watch = _watch(loaded, key, store, settings)
@@ -141,6 +137,17 @@ async def _serve(settings: Settings, prepared: Prepared, shared_dir: Path) -> No
         stack.callback(watching.cancel)
         monitoring = _monitoring(watch, store, workers, str(shared_dir))
         await serve_app(monitoring.app(), [metrics_listener], stop, ready)
+
+
+def _terms(settings: Settings, upstream_url: str | None) -> Terms:
+    return Terms(
+        upstream_url=upstream_url,
+        upstream_secret=SANDBOX_SECRET if settings.sandbox else None,
+        public_url=settings.public_url,
+        private_destinations=tuple(settings.private_destinations or ()),
+        journal_days=settings.journal_retention,
+        alone=settings.workers == 1 and not settings.redis_url,
+    )
 
 
 def _watch(loaded: Loaded, key: DemoKey | None, store: Store, settings: Settings) -> PolicyWatch:

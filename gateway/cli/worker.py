@@ -17,9 +17,10 @@ import uvloop
 from prometheus_client import CollectorRegistry
 from setproctitle import setproctitle
 
-from gateway.cli.assembly import Assembly
+from gateway.cli.assembly import Assembly, Clients
 from gateway.cli.following import PolicyFollower
 from gateway.cli.logs import log_to_stderr
+from gateway.cli.terms import Terms
 from gateway.domain.secret import Secret
 from gateway.ledger.enactment import read_in_force
 from gateway.ledger.store import Store, connect
@@ -58,12 +59,7 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     ready_fd: int
     owners: str
     secret: tuple[str, ...]
-    upstream_url: str | None = None
-    upstream_secret: str | None = None
-    public_url: str | None = None
-    private_destinations: tuple[str, ...] = ()
-    journal_retention: int | None = None
-    alone: bool = False
+    terms: Terms
     demo_key: DemoKey | None = None
 
 
@@ -97,12 +93,12 @@ async def serve(
     """Serve until `stop` is set."""
     telemetry = Telemetry(CollectorRegistry())
     async with AsyncExitStack() as stack:
-        store, client = connect(config.store_url), DirectUpstream()
+        store, private = connect(config.store_url), config.terms.private_destinations
         stack.push_async_callback(store.aclose)
-        tenants_client, operators_client = for_tenants(config.private_destinations), for_operators()
+        clients = Clients(DirectUpstream(), for_tenants(private), for_operators())
         # Of its own: names of images that are slow to look up keep threads, which no webhook is to wait for.
-        images_client = for_tenants(config.private_destinations)
-        for each in (client, tenants_client, images_client, operators_client):
+        images_client = for_tenants(private)
+        for each in (*clients, images_client):
             stack.push_async_callback(each.aclose)
         host = HostOwners(Path(config.owners))
         stack.callback(host.close)
@@ -110,21 +106,14 @@ async def serve(
         stack.callback(probe.close)
         assembly = Assembly(
             store,
-            client,
-            tenants_client,
-            operators_client,
+            clients,
             telemetry,
             environ,
             Secret(config.secret),
             Owners(host),
-            upstream_url=config.upstream_url,
-            upstream_secret=config.upstream_secret,
-            public_url=config.public_url,
-            private_destinations=config.private_destinations,
-            journal_days=config.journal_retention,
+            config.terms,
             probe=probe,
             request_log=request_log,
-            alone=config.alone,
         )
         follower = _follow(config, loaded, assembly, store)
         stack.push_async_callback(assembly.aclose, DRAIN_SECONDS)

@@ -21,8 +21,9 @@ from benchmarks.speed.peers.peer import BODY
 from e2e.clients import Tenant
 from e2e.house import House
 from e2e.policies import Policies, budget
-from gateway.cli.assembly import Assembly
+from gateway.cli.assembly import Assembly, Clients
 from gateway.cli.logs import RequestLines
+from gateway.cli.terms import Terms
 from gateway.domain.secret import Secret
 from gateway.ledger.scripts import load_scripts
 from gateway.ledger.store import connect
@@ -120,14 +121,12 @@ async def app(ground: Yard, policies: Policies, tmp_path: Path) -> AsyncIterator
         await stub.answers(f"http://127.0.0.1:{port}/count")
         assembly = Assembly(
             store,
-            direct,
-            rare,
-            rare,
+            Clients(direct, rare, rare),
             Telemetry(CollectorRegistry()),
             {"EACHLABS_API_KEY": "k"},
             Secret(["s" * 32]),
             Owners(host),
-            upstream_url=f"http://127.0.0.1:{port}",
+            Terms(upstream_url=f"http://127.0.0.1:{port}"),
             request_log=RequestLines(log),
         )
         assembly.adopt(load_policy(policies.write(tmp_path / "policies")))

@@ -8,7 +8,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from gateway.cli.assembly import Assembly
+from gateway.cli.assembly import Assembly, Clients
+from gateway.cli.terms import Terms
 from gateway.domain.secret import Secret
 from gateway.ledger.store import Store
 from gateway.policy import Policy
@@ -34,14 +35,12 @@ class Worker:
         self._context.run(_WORKER.set, self)
         self.assembly = Assembly(
             Store(client),
-            wire,
-            wire,
-            wire,
+            Clients(wire, wire, wire),
             Telemetry(CollectorRegistry()),
             environ,
             Secret([SECRET]),
             Owners(self._host),
-            public_url=public_url,
+            Terms(public_url=public_url),
         )
         self.adopt(policy)
 
