@@ -13,8 +13,10 @@ _P = TypeVar("_P", bound=asyncio.Protocol)
 async def dial(address: Address, protocol: Callable[[], _P]) -> tuple[asyncio.Transport, _P]:
     """Connect within CONNECT_SECONDS. Raises OSError."""
     loop = asyncio.get_running_loop()
+    tls = (
+        address.tls() if address.tls is not None else None
+    )  # reads the authorities' certificates, which takes a while
     async with asyncio.timeout(CONNECT_SECONDS):
         if address.path is not None:
             return await loop.create_unix_connection(protocol, address.path)
-        tls = address.tls() if address.tls is not None else None
         return await loop.create_connection(protocol, address.host, address.port, ssl=tls)

@@ -20,7 +20,7 @@ INPUT = {"prompt": "a red hat", "image_urls": ["https://example.com/a.png"], "im
 PRICE = Decimal("0.014")
 
 
-async def until(ask: Callable[[], Awaitable[T]], seconds: float = 10) -> T:
+async def until(ask: Callable[[], Awaitable[T]], seconds: float = 30) -> T:
     """Ask until the answer is true; give it. Fails after so many seconds, with the last answer."""
     give_up = time.monotonic() + seconds
     while not (answer := await ask()):
@@ -63,7 +63,7 @@ class Tenant:
     async def poll(self, prediction: str) -> httpx.Response:
         return await self.ask("GET", f"/v1/prediction/{prediction}")
 
-    async def settled(self, prediction: str, seconds: float = 10) -> httpx.Response:
+    async def settled(self, prediction: str, seconds: float = 30) -> httpx.Response:
         """Poll until the answer names the cost."""
 
         async def ask() -> httpx.Response | None:

@@ -45,7 +45,7 @@ async def waiting(http: httpx.AsyncClient, gateway: Gateway, **many: int) -> Met
         queued = {tenant: found.sum("gateway_upstream_queue_tenant", tenant=tenant) for tenant in many}
         return found if queued == many else None
 
-    found = await until(ask, 30)
+    found = await until(ask)
     assert found is not None
     return found
 

@@ -86,7 +86,7 @@ async def test_a_tenant_in_shadow_mode_is_told_what_would_have_refused_it_and_re
         found = [seen.sum("gateway_shadow_refusals_total", tenant="watched", code=code) for code in codes]
         return found == [2, 1, 2, 1]
 
-    await until(counted, 5)
+    await until(counted)
 
 
 @pytest.mark.parametrize("path", ["/v1/prediction", "/v1/prediction/"])
@@ -144,7 +144,7 @@ async def test_a_cancelled_prediction_costs_nothing(tenant: Tenants) -> None:
     async def released() -> bool:
         return await canceller.spent() == (0, 0)
 
-    await until(released, 3)
+    await until(released)
     polled = await canceller.poll(prediction)
     assert (polled.json()["status"], Decimal(polled.headers["X-Gateway-Cost-USD"])) == ("cancelled", 0)
 
