@@ -13,9 +13,8 @@ _P = TypeVar("_P", bound=asyncio.Protocol)
 async def dial(address: Address, protocol: Callable[[], _P]) -> tuple[asyncio.Transport, _P]:
     """Connect within CONNECT_SECONDS. Raises OSError."""
     loop = asyncio.get_running_loop()
-    tls = (
-        address.tls() if address.tls is not None else None
-    )  # reads the authorities' certificates, which takes a while
+    # Before the time begins: this reads the authorities' certificates, which takes a while.
+    tls = address.tls() if address.tls is not None else None
     async with asyncio.timeout(CONNECT_SECONDS):
         if address.path is not None:
             return await loop.create_unix_connection(protocol, address.path)
