@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 RUN := .venv/bin/
+CODE := $(shell find gateway -name '*.py')
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 .DEFAULT_GOAL := help
@@ -83,7 +84,12 @@ $(UV):
 	@$(PYTHON) -m venv .uv
 	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/.ready: pyproject.toml uv.lock | $(UV)
+# Compiled here, once: where PYTHONDONTWRITEBYTECODE is set, Python would do it at every start, for longer than all else.
+.venv/.ready: .venv/.synced $(CODE)
+	@$(RUN)python -m compileall -q gateway
+	@touch $@
+
+.venv/.synced: pyproject.toml uv.lock | $(UV)
 	@echo "setting up: the locked dependencies into .venv"
-	@$(UV) sync --quiet --frozen --python $(PYTHON)
+	@$(UV) sync --quiet --frozen --compile-bytecode --python $(PYTHON)
 	@touch $@

@@ -47,6 +47,12 @@ def test_the_image_is_built_by_the_uv_of_the_makefile():
     assert f"ARG UV_VERSION={uv[1]}\n" in DOCKERFILE
 
 
+def test_all_code_of_the_image_is_compiled_in_it_since_none_is_at_run_time():
+    assert "PYTHONDONTWRITEBYTECODE=1" in DOCKERFILE
+    assert "UV_COMPILE_BYTECODE=1" in DOCKERFILE  # what is installed
+    assert re.search(r'python -m compileall .*get_path\("stdlib"\)', DOCKERFILE)  # Python's own
+
+
 def test_what_the_image_copies_is_what_the_builder_is_sent():
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     sent = {line[1:] for line in ignored if line.startswith("!")}
