@@ -24,7 +24,7 @@ from gateway.ledger.postings import Postings
 from gateway.ledger.refused import RefusalLog
 from gateway.ledger.rounds import Rounds
 from gateway.ledger.run_times import RunTimes
-from gateway.ledger.scripts import load_scripts
+from gateway.ledger.scripts import Script
 from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import LedgerUnavailable, Store
 from gateway.ledger.upkeep import Upkeep
@@ -74,6 +74,7 @@ class Assembly:
     def __init__(
         self,
         store: Store,
+        scripts: Mapping[str, Script],
         clients: Clients,
         telemetry: Telemetry,
         environ: Mapping[str, str],
@@ -87,6 +88,7 @@ class Assembly:
         self.app = AppInForce()
         self.recorder = Recorder()
         self._store = store
+        self._scripts = scripts
         self._clients = clients
         self._telemetry = telemetry
         self._environ = environ
@@ -95,7 +97,6 @@ class Assembly:
         self._signer = Signer(secret)
         self._probe = probe
         self._request_log = request_log
-        self._scripts = load_scripts()
         self._owners = owners
         self._kept = Kept()
         self._ledgers: dict[str, Ledger] = {}

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +34,7 @@ from gateway.ledger.durability import durability_problems
 from gateway.ledger.embedded import EmbeddedStore, StoreFailed, find_server
 from gateway.ledger.enactment import Enactment
 from gateway.ledger.lanes import Lanes
-from gateway.ledger.scripts import load_scripts
+from gateway.ledger.scripts import Script
 from gateway.ledger.store import LedgerUnavailable, Store, connect
 from gateway.ledger.views import Views
 from gateway.policy import FolderWatch, PolicyInvalid, SecretMissing
@@ -135,7 +136,7 @@ async def _serve(settings: Settings, prepared: Prepared, shared_dir: Path) -> No
 
         watching = asyncio.ensure_future(watch.run())
         stack.callback(watching.cancel)
-        monitoring = _monitoring(watch, store, workers, str(shared_dir))
+        monitoring = _monitoring(watch, store, loaded.scripts, workers, str(shared_dir))
         await serve_app(monitoring.app(), [metrics_listener], stop, ready)
 
 
@@ -152,12 +153,11 @@ def _terms(settings: Settings, upstream_url: str | None) -> Terms:
 
 def _watch(loaded: Loaded, key: DemoKey | None, store: Store, settings: Settings) -> PolicyWatch:
     """Follow the folder, and ask the store in the name of this host whether what it holds is in force."""
-    host, scripts = uuid.uuid4().hex, load_scripts()
-    folder = settings.policies
+    host, folder = uuid.uuid4().hex, settings.policies
     return PolicyWatch(
         loaded.policy,
         FolderWatch(lambda: read_policy(folder, key), folder, loaded.policy.version, loaded.stamp),
-        lambda account: Enactment(store, scripts, account, host),
+        lambda account: Enactment(store, loaded.scripts, account, host),
         secrets_needed=not settings.sandbox,
     )
 
@@ -235,8 +235,9 @@ def _workers(forked: list[Child], listener: socket.socket, metrics_dir: str) -> 
     )
 
 
-def _monitoring(watch: PolicyWatch, store: Store, workers: Workers, metrics_dir: str) -> Monitoring:
-    scripts = load_scripts()
+def _monitoring(
+    watch: PolicyWatch, store: Store, scripts: Mapping[str, Script], workers: Workers, metrics_dir: str
+) -> Monitoring:
     return Monitoring(
         watch,
         lambda account: Views(store, account),

@@ -23,6 +23,7 @@ from gateway.cli.logs import log_to_stderr
 from gateway.cli.terms import Terms
 from gateway.domain.secret import Secret
 from gateway.ledger.enactment import read_in_force
+from gateway.ledger.scripts import Script, load_scripts
 from gateway.ledger.store import Store, connect
 from gateway.policy import FolderWatch, Policy, PolicyInvalid, Problem, Stamp, load_policy, settled_stamp, with_key
 from gateway.server.owners import HostOwners, Owners
@@ -64,16 +65,19 @@ class WorkerConfig(msgspec.Struct, frozen=True):
 
 
 class Loaded(NamedTuple):
-    """A policy, and the stamp of its files before they were read; None where that tells no later change of them."""
+    """What all processes of a gateway read from files: a policy, the stamp of its files before they were read (None
+    where that tells no later change of them), and the ledger's scripts.
+    """
 
     policy: Policy
     stamp: Stamp | None
+    scripts: Mapping[str, Script]
 
 
 def load(folder: Path, demo_key: DemoKey | None) -> Loaded:
-    """Load the policy for a process that follows its folder. Raises PolicyInvalid."""
+    """Load all of it for a process that follows the policy's folder. Raises PolicyInvalid."""
     stamp = settled_stamp(folder)
-    return Loaded(read_policy(folder, demo_key), stamp)
+    return Loaded(read_policy(folder, demo_key), stamp, load_scripts())
 
 
 def read_policy(folder: Path, demo_key: DemoKey | None) -> Policy:
@@ -106,6 +110,7 @@ async def serve(
         stack.callback(probe.close)
         assembly = Assembly(
             store,
+            loaded.scripts,
             clients,
             telemetry,
             environ,
@@ -134,7 +139,7 @@ async def _drain(stop: asyncio.Event, assembly: Assembly) -> None:
 
 def _follow(config: WorkerConfig, loaded: Loaded, assembly: Assembly, store: Store) -> PolicyFollower:
     """Adopt the policy of the folder, and see to it that its changes are adopted as they come into force."""
-    folder, (policy, stamp) = Path(config.policies), loaded
+    folder, policy, stamp = Path(config.policies), loaded.policy, loaded.stamp
     watch = FolderWatch(lambda: read_policy(folder, config.demo_key), folder, policy.version, stamp)
     follower = PolicyFollower(watch, policy, assembly.adopt, lambda account: read_in_force(store, account))
     assembly.app.catch_up = follower.catch_up
@@ -148,7 +153,7 @@ def _tell_ready(ready_fd: int) -> None:
 
 
 def work(config_fd: int, loaded: Loaded | None = None) -> None:
-    """Read the configuration and serve until SIGTERM; a forked worker has its parent's policy `loaded`."""
+    """Read the configuration and serve until SIGTERM; a forked worker has what its parent has `loaded`."""
     with os.fdopen(config_fd, "rb") as pipe:
         told = pipe.read()
     if not told:  # the parent has given up

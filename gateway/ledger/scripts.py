@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from gateway.domain.reservation import TRANSITIONS
@@ -63,11 +64,12 @@ def load_scripts(clock: str | None = None) -> dict[str, Script]:
     `clock` is Lua that defines `store_time()`, for a simulator; without it the store's own TIME is used.
     """
     folder = files("gateway.ledger") / "scripts"
+    read = cache(lambda name: (folder / f"{name}.lua").read_text())
+    shared = "\n".join((clock or read("clock"), _state_table(), *map(read, _SHARED)))
 
     def text(verb: str) -> str:
-        names = (*_SHARED, "fold", verb) if verb in _FOLDING else (*_SHARED, verb)
-        parts = ((folder / f"{name}.lua").read_text() for name in names)
-        return "\n".join((clock or (folder / "clock.lua").read_text(), _state_table(), *parts))
+        own = (read("fold"), read(verb)) if verb in _FOLDING else (read(verb),)
+        return "\n".join((shared, *own))
 
     return {verb: _script(verb, text(verb)) for verb in VERBS}
 

@@ -121,6 +121,7 @@ async def app(ground: Yard, policies: Policies, tmp_path: Path) -> AsyncIterator
         await stub.answers(f"http://127.0.0.1:{port}/count")
         assembly = Assembly(
             store,
+            load_scripts(),
             Clients(direct, rare, rare),
             Telemetry(CollectorRegistry()),
             {"EACHLABS_API_KEY": "k"},

@@ -119,9 +119,8 @@ class World:
             return
         client = self._client()
         environ = {f"KEY_{key}": key for key in KEYS}
-        self.workers.append(
-            Worker(client, SimWire(self.upstream, self.first_byte), environ, self.policy, self.public_url)
-        )
+        wire = SimWire(self.upstream, self.first_byte)
+        self.workers.append(Worker(client, self._scripts, wire, environ, self.policy, self.public_url))
 
     def first_byte(self, request_id: str, key: str) -> str:
         """A create leaves for upstream: once, after its hold, by the key that was reserved."""
@@ -290,7 +289,7 @@ def simulate(
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
-        with _prepared(loop, scripts) as faults:
+        with _prepared(loop) as faults:
             return runner.run(_run(lambda: world(seed, redis, scripts, busy_s), faults))
 
 
@@ -327,13 +326,12 @@ async def _run(make_world: Callable[[], World], faults: _Faults) -> Result:
 
 
 @contextmanager
-def _prepared(loop: VirtualLoop, scripts: Mapping[str, Script]) -> Iterator[_Faults]:
-    """Replace what a worker takes from its machine: time, chance, and the scripts' clock; and read its log."""
+def _prepared(loop: VirtualLoop) -> Iterator[_Faults]:
+    """Replace what a worker takes from its machine: time and chance; and read its log."""
     numbers, log, faults = itertools.count(1), logging.getLogger("gateway"), _Faults()
     before = log.level, log.propagate
     with ExitStack() as stack:
         stack.enter_context(simulated_time(loop))
-        stack.enter_context(patch("gateway.cli.assembly.load_scripts", lambda: scripts))
         stack.enter_context(patch("gateway.cli.assembly.new_id", lambda: f"res-{next(numbers):05}"))
         stack.enter_context(patch("gateway.cli.assembly._wall_clock_us", lambda: 0))
         log.addHandler(faults)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from gateway.cli.assembly import Assembly, Clients
 from gateway.cli.terms import Terms
 from gateway.domain.secret import Secret
+from gateway.ledger.scripts import Script
 from gateway.ledger.store import Store
 from gateway.policy import Policy
 from gateway.server.owners import HostOwners, Owners
@@ -26,7 +27,13 @@ class Worker:
     """One process of the gateway: everything it runs is known, so that it can be killed."""
 
     def __init__(
-        self, client: SimClient, wire: SimWire, environ: Mapping[str, str], policy: Policy, public_url: str | None
+        self,
+        client: SimClient,
+        scripts: Mapping[str, Script],
+        wire: SimWire,
+        environ: Mapping[str, str],
+        policy: Policy,
+        public_url: str | None,
     ) -> None:
         self._client, self._wire = client, wire
         self._host = HostOwners(Path(":memory:"))
@@ -35,6 +42,7 @@ class Worker:
         self._context.run(_WORKER.set, self)
         self.assembly = Assembly(
             Store(client),
+            scripts,
             Clients(wire, wire, wire),
             Telemetry(CollectorRegistry()),
             environ,
