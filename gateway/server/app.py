@@ -21,9 +21,8 @@ from gateway.server.parts import Parts
 from gateway.server.poll import Polls
 from gateway.server.refusals import STATUS, as_refusal, body_of
 from gateway.server.relay import Relays
-from gateway.server.reply import Reply
+from gateway.server.reply import Reply, Response
 from gateway.server.tally import RequestIds, Tally
-from gateway.upstream.headers import Headers
 
 faults = logging.getLogger("gateway.app")
 
@@ -71,10 +70,10 @@ class GatewayApp:
             if not again:
                 self._tally.add(scope, route, watched.status, time.perf_counter() - begun)
 
-    def at_once(self, scope: Scope, more: Headers) -> bytes | None:
-        """Write the answer to a request, with more headers, if nothing has to be waited for.
+    def at_once(self, scope: Scope) -> Response | Awaitable[Response] | None:
+        """Give the answer to a poll, or what will be its answer where a look at the prediction has to be waited for.
 
-        Else gives None, and nothing is counted.
+        None, with nothing counted, for any other request and for a poll that needs more.
         """
         path = scope["path"]
         if not path.startswith(_POLL) or len(path) == len(_POLL) or scope["method"] != "GET":
@@ -87,8 +86,17 @@ class GatewayApp:
             reply = _refusal(error, state)
         if reply is None:
             return None
+        return self._respond(scope, reply, begun) if isinstance(reply, Reply) else self._later(scope, reply, begun)
+
+    async def _later(self, scope: Scope, reply: Awaitable[Reply], begun: float) -> Response:
+        try:
+            return self._respond(scope, await reply, begun)
+        except Exception as error:  # noqa: BLE001  # as above
+            return self._respond(scope, _refusal(error, scope["state"]), begun)
+
+    def _respond(self, scope: Scope, reply: Reply, begun: float) -> Response:
         self._tally.add(scope, "poll", reply.status, time.perf_counter() - begun)
-        return reply.written((*more, _id_header(state)))
+        return Response(reply, [_id_header(scope["state"])])
 
     def _begin(self, scope: Scope, *, last: bool) -> dict[str, Any]:
         state = scope["state"] = {"request_id": self._request_id(scope), "facts": {}, "last": last}

@@ -7,7 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.ledger.enactment import PolicyBehind
 from gateway.server.app import GatewayApp
 from gateway.server.exchange import most_body_bytes
-from gateway.upstream.headers import Headers
+from gateway.server.reply import Response
 
 #: One more than the changes that a request can meet without being refused.
 TRIES = 3
@@ -44,9 +44,9 @@ class AppInForce:
             else:
                 return
 
-    def at_once(self, scope: Scope, more: Headers) -> bytes | None:
-        """Write the present app's answer to a request that needs no waiting, with more headers; else give None."""
-        return self._present().at_once(scope, more)
+    def at_once(self, scope: Scope) -> Response | Awaitable[Response] | None:
+        """Give the present app's answer to a request, now or to be waited for; None where it needs an exchange."""
+        return self._present().at_once(scope)
 
     def _present(self) -> GatewayApp:
         if self._app is None:

@@ -35,18 +35,24 @@ class Polls:
         self._parts = parts
         self._wording = Wording(parts.addresses.public_url)
 
-    def at_once(self, head: RequestHead, prediction: str) -> Reply | None:
-        """Give what `poll` answers, where it has neither upstream nor the ledger to ask; None where it has.
+    def at_once(self, head: RequestHead, prediction: str) -> Reply | Awaitable[Reply] | None:
+        """Give what `poll` answers, or what will be its answer where upstream has to be asked.
 
-        Raises Refused.
+        None where the ledger has to be asked, or the client wants to wait for a change. Raises Refused.
         """
         principal = self._authenticated(head, prediction)
         known = self._known(principal, prediction)
         if known is None or head.header(b"prefer") is not None:
             return None
         _owned(principal, known)
-        seen = self._parts.account_of(principal).looks.kept(prediction)
-        return None if seen is None else self._wording.of(head, prediction, seen)
+        looks = self._parts.account_of(principal).looks
+        seen = looks.kept(prediction)
+        if seen is None:
+            return self._looked(head, looks, known, prediction)
+        return self._wording.of(head, prediction, seen)
+
+    async def _looked(self, head: RequestHead, looks: Looks, reservation: Reservation, prediction: str) -> Reply:
+        return self._wording.of(head, prediction, await _persist(lambda: looks.at(reservation, prediction)))
 
     async def poll(self, exchange: Exchange, prediction: str) -> None:
         """Pass on what upstream says, at most a second old; a client may ask to wait until it says something else."""

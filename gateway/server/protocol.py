@@ -1,12 +1,13 @@
 """The HTTP/1.1 protocol of uvicorn, with bounds on the head of a request: its parser has none.
 
-What can be answered without waiting is answered in the same turn of the loop, without a task; and the timers of a
-connection are set once for many requests, since setting one costs as much as reading a head.
+What can be answered without waiting is answered in the same turn of the loop, without a task, and what only waits for
+a look at a prediction by a task without an app; and the timers of a connection are set once for many requests, since
+setting one costs as much as reading a head.
 """
 
 import asyncio
 import re
-from collections.abc import Callable, Container
+from collections.abc import Awaitable, Callable, Container
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,16 +16,17 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.server.cycle import Cork, Cycle
+from gateway.server.deferred import Deferred
 from gateway.server.flow import Flag, Flow
-from gateway.upstream.headers import Headers
+from gateway.server.reply import Response
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 100
 #: How long a connection may take to send a whole head; between requests the keep-alive time counts instead.
 HEAD_SECONDS = 15.0
 
-#: Writes the answer to a request without a body, with more headers; gives None where it has to be waited for.
-AtOnce = Callable[[Scope, Headers], bytes | None]
+#: Gives the answer to a request without a body, or what will be the answer; None where it is the app's to answer.
+AtOnce = Callable[[Scope], Response | Awaitable[Response] | None]
 
 #: A target without a query that stands for itself.
 _PLAIN = re.compile(rb"/[A-Za-z0-9/._~-]*")
@@ -125,11 +127,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._begin()
             return
         self._answered, self._may_answer = True, False
-        self.transport.write(answer)
-        self.on_response_complete()
+        if isinstance(answer, Response):
+            self.transport.write(answer.written(self.server_state.default_headers))
+            self.on_response_complete()
+        else:
+            self._defer(answer)
 
     def on_message_complete(self) -> None:
-        """End a request; one that was answered at once was over with its head."""
+        """End a request; one that is answered without the app was over with its head."""
         if not self._answered:
             super().on_message_complete()
 
@@ -173,7 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if name == _EXPECT and value.lower() == b"100-continue":
             self.expect_100_continue = True
 
-    def _answer(self) -> bytes | None:
+    def _answer(self) -> Response | Awaitable[Response] | None:
         """Ask for the answer to a request that is nothing but its head, on a connection with nothing else to do."""
         if self._at_once is None or not self._may_answer or self._more or not _PLAIN.fullmatch(self.url):
             return None
@@ -185,7 +190,16 @@ class BoundedProtocol(HttpToolsProtocol):
             return None
         self.scope["method"], self.scope["path"], self.scope["query_string"] = "GET", self.url.decode("ascii"), b""
         scope: Any = self.scope  # the same to starlette by another name
-        return self._at_once(scope, self.server_state.default_headers)
+        return self._at_once(scope)
+
+    def _defer(self, answer: Awaitable[Response]) -> None:
+        """Answer the request when that is there; those that come behind it wait for their turn."""
+        headers = self.server_state.default_headers
+        deferred = Deferred(answer, self.transport, headers, self.on_response_complete)
+        self.cycle = deferred  # type: ignore[assignment]  # all of a cycle that it uses
+        task = self.loop.create_task(deferred.run())
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _begin(self) -> None:
         """Hand the request to the app, or let it wait for its turn behind one in work; as uvicorn does."""

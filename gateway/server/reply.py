@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -30,6 +31,17 @@ class Reply:
     @cached_property
     def _head(self) -> bytes:
         return STATUS_LINE[self.status] + _lines([*self.headers, (b"content-length", b"%d" % len(self.body))])
+
+
+class Response(NamedTuple):
+    """A reply to one request, with the headers that are this request's alone; they are known to be well-formed."""
+
+    reply: Reply
+    own: Headers
+
+    def written(self, more: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Write it with more headers, as Reply does."""
+        return self.reply.written((*more, *self.own))
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

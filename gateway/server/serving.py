@@ -48,7 +48,7 @@ async def serve_app(
 ) -> None:
     """Serve until `stop` is set, then let what is in flight end; `on_ready` is called once it accepts.
 
-    `at_once` is asked first, for requests without a body; what it gives no reply to goes to the app.
+    `at_once` is asked first, for requests without a body; what it gives no answer to goes to the app.
     """
     # Who may tell the client's scheme is uvicorn's setting (FORWARDED_ALLOW_IPS, else 127.0.0.1) and its reading.
     allowed = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")

@@ -83,7 +83,7 @@ class Looks:
         self._upstream = upstream
         self._settlement = settlement
         self._kept = kept
-        self._flights: dict[str, asyncio.Task[Look]] = {}
+        self._flights: dict[str, asyncio.Future[Look | None]] = {}
 
     async def at(self, reservation: Reservation, prediction: str) -> tuple[float, Look]:
         """Give (age in seconds, look): at most EVERY_SECONDS old, unless it is final or another worker is asking.
@@ -95,11 +95,10 @@ class Looks:
         if known is not None:
             return known
         account = self._upstream.account.id
-        flight = self._flights.get(prediction)
-        if flight is None:
-            flight = self._flights[prediction] = asyncio.ensure_future(self._look(reservation, prediction))
-            flight.add_done_callback(lambda done: self._landed(prediction, done))
-        look = await asyncio.shield(flight)
+        look = None
+        while look is None and (flight := self._flights.get(prediction)) is not None:
+            look = await asyncio.shield(flight)
+        look = look or await self._fly(reservation, prediction)
         return self._kept.find(account, prediction) or (0.0, look)
 
     def kept(self, prediction: str) -> tuple[float, Look] | None:
@@ -117,10 +116,21 @@ class Looks:
             self._kept.keep(self._upstream.account.id, prediction, look)
         return look
 
-    def _landed(self, prediction: str, flight: "asyncio.Task[Look]") -> None:
-        del self._flights[prediction]
-        if not flight.cancelled():
-            flight.exception()  # whoever waited for it was told; a client that hung up does not wait
+    async def _fly(self, reservation: Reservation, prediction: str) -> Look:
+        """Look for everybody who asks meanwhile, and share a failure too; who is stopped leaves it to the next."""
+        flight = self._flights[prediction] = asyncio.get_running_loop().create_future()
+        look = None
+        try:
+            look = await self._look(reservation, prediction)
+            return look
+        except Exception as error:
+            flight.set_exception(error)
+            flight.exception()  # it is told here already, and nobody else may wait for it
+            raise
+        finally:
+            del self._flights[prediction]
+            if not flight.done():
+                flight.set_result(look)
 
     async def _look(self, reservation: Reservation, prediction: str) -> Look:
         account, sightings = self._upstream.account.id, self._sightings

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from e2e.clients import Tenants, Upstream
+from e2e.clients import Tenants, Upstream, until
 from e2e.house import House
 from e2e.policies import Policies, budget
 from e2e.programs import Sandbox
@@ -72,3 +72,20 @@ async def test_a_client_that_waits_gets_what_there_is_when_its_time_is_over(tena
     waited = await acme.ask("GET", f"/v1/prediction/{prediction}", headers={"Prefer": "wait=1"})
     assert waited.json()["status"] != "success"
     assert "X-Gateway-Cost-USD" not in waited.headers
+
+
+async def test_a_client_that_hangs_up_while_upstream_is_asked_takes_no_answer_from_another(
+    tenant: Tenants, upstream: Upstream
+) -> None:
+    acme = tenant("acme")
+    prediction, before = await acme.created(), await polls(upstream)
+    await upstream.faults(polls=["slow:0.7"])
+    impatient, patient = (asyncio.ensure_future(acme.poll(prediction)) for _ in range(2))
+
+    async def asked() -> bool:
+        return await polls(upstream) > before
+
+    await until(asked)
+    impatient.cancel()
+    assert (await patient).json()["id"] == prediction
+    assert impatient.cancelled()

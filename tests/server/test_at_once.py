@@ -1,7 +1,6 @@
 """What can be answered without waiting is answered at once, and everything else about a connection stays as it is."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from gateway.server.protocol import BoundedProtocol
 from gateway.server.reply import Reply
-from server.way import HEAD, Way, served
+from server.way import HEAD, Way, Wire, served
 
 
 @pytest.fixture
@@ -23,33 +22,11 @@ async def port(way: Way) -> AsyncIterator[int]:
         yield number
 
 
-class Wire:
-    """A connection to the server, told in bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def ask(self, raw: bytes) -> tuple[bytes, bytes]:
-        self.writer.write(raw)
-        return await self.answer()
-
-    async def head(self) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
-
-    async def answer(self) -> tuple[bytes, bytes]:
-        head = await self.head()
-        length = re.search(rb"content-length: (\d+)", head)
-        return head, await self.reader.readexactly(int(length[1]) if length else 0)
-
-    async def rest(self) -> bytes:
-        return await asyncio.wait_for(self.reader.read(), 10)
-
-
 @pytest.fixture
 async def wire(port: int) -> AsyncIterator[Wire]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    yield Wire(reader, writer)
-    writer.close()
+    wire = await Wire.to(port)
+    yield wire
+    wire.writer.close()
 
 
 async def test_a_get_that_needs_no_waiting_is_answered_at_once_again_and_again(way: Way, wire: Wire) -> None:
@@ -57,6 +34,7 @@ async def test_a_get_that_needs_no_waiting_is_answered_at_once_again_and_again(w
         head, body = await wire.ask(b"GET /now HTTP/1.1\r\n" + HEAD + b"\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"\r\nx-way: at once\r\n" in head
+        assert b"\r\nx-own: 1\r\n" in head
         assert b"\r\ndate: " in head
         assert body == b"http /now"
     assert way.came == [("at once", "/now")] * 3
@@ -138,7 +116,7 @@ async def test_the_word_of_a_proxy_that_is_not_trusted_is_not_taken(
 ) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
     async with served(way, way.at_once) as port:
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+        wire = await Wire.to(port)
         raw = b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"x-forwarded-proto: https\r\n\r\n"
         assert (await wire.ask(raw))[1] == b"http " + path
         wire.writer.close()
@@ -146,7 +124,7 @@ async def test_the_word_of_a_proxy_that_is_not_trusted_is_not_taken(
 
 async def test_a_connection_that_waits_is_closed_when_the_server_stops(way: Way) -> None:
     async with served(way, way.at_once) as port:
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+        wire = await Wire.to(port)
         await wire.ask(b"GET /now HTTP/1.1\r\n" + HEAD + b"\r\n")
     assert await wire.rest() == b""
     wire.writer.close()

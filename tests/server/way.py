@@ -1,16 +1,16 @@
 """An app that tells by which way requests came to it, and a server for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 from starlette.types import Receive, Scope, Send
 
-from gateway.server.reply import Reply
+from gateway.server.protocol import AtOnce
+from gateway.server.reply import Reply, Response
 from gateway.server.serving import bind, serve_app
-from gateway.upstream.headers import Headers
 
-Ask = Callable[[Scope, Headers], bytes | None]
 HEAD = b"host: gateway\r\nx-api-key: k\r\n"
 
 #: Headers and pieces of answers that are not sent as a whole.
@@ -34,18 +34,32 @@ async def in_pieces(send: Send, headers: list[tuple[bytes, bytes]], pieces: list
 
 
 class Way:
-    """Answers `/now…` at once and tells every request by which way it came; `/slow` waits to be let go."""
+    """Answers `/now…` at once and tells every request by which way it came; `/slow` waits to be let go.
+
+    So does `/later…`, which needs no app for it; `/later/fault` then fails.
+    """
 
     def __init__(self) -> None:
         self.came: list[tuple[str, str]] = []
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
 
-    def at_once(self, scope: Scope, more: Headers) -> bytes | None:
-        if not scope["path"].startswith("/now"):
-            return None
-        self.came.append(("at once", scope["path"]))
-        return Reply(200, [(b"x-way", b"at once")], f"{scope['scheme']} {scope['path']}".encode()).written(more)
+    def at_once(self, scope: Scope) -> Response | Awaitable[Response] | None:
+        if scope["path"].startswith("/later"):
+            return self._later(scope)
+        return self._said(scope, "at once") if scope["path"].startswith("/now") else None
+
+    async def _later(self, scope: Scope) -> Response:
+        self.begun.set()
+        await self.go.wait()
+        if scope["path"] == "/later/fault":
+            raise RuntimeError("this cannot be answered")
+        return self._said(scope, "later")
+
+    def _said(self, scope: Scope, way: str) -> Response:
+        self.came.append((way, scope["path"]))
+        reply = Reply(200, [(b"x-way", way.encode())], f"{scope['scheme']} {scope['path']}".encode())
+        return Response(reply, [(b"x-own", b"1")])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.came.append(("app", scope["path"]))
@@ -66,13 +80,41 @@ class Way:
         await send({"type": "http.response.body", "body": said})
 
 
+class Wire:
+    """A connection to the server, told in bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def to(cls, port: int) -> "Wire":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def ask(self, raw: bytes) -> tuple[bytes, bytes]:
+        self.writer.write(raw)
+        return await self.answer()
+
+    async def head(self) -> bytes:
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        head = await self.head()
+        length = re.search(rb"content-length: (\d+)", head)
+        return head, await self.reader.readexactly(int(length[1]) if length else 0)
+
+    async def rest(self) -> bytes:
+        return await asyncio.wait_for(self.reader.read(), 10)
+
+
 @asynccontextmanager
-async def served(way: Way, at_once: Ask | None) -> AsyncIterator[int]:
+async def served(way: Way, at_once: AtOnce | None, *, let_go: bool = True) -> AsyncIterator[int]:
+    """Serve until the block ends; `/slow` and `/later` are let go then."""
     listener, stop, ready = bind("127.0.0.1", 0), asyncio.Event(), asyncio.Event()
     number = listener.getsockname()[1]
     serving = asyncio.ensure_future(serve_app(way, [listener], stop, ready.set, at_once))
     await ready.wait()
     yield number
     stop.set()
-    way.go.set()
+    if let_go:
+        way.go.set()
     await asyncio.wait_for(serving, 10)

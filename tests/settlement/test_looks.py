@@ -13,7 +13,8 @@ from gateway.upstream.client import OutcomeUnknown
 from settlement.conftest import PRICE, World
 
 
-def polls(world: World) -> int:
+async def polls(world: World) -> int:
+    await asyncio.sleep(0)  # they are counted at the end of a turn
     count = world.registry.get_sample_value("gateway_upstream_request_duration_seconds_count", {"operation": "poll"})
     return int(count or 0)
 
@@ -34,14 +35,14 @@ async def running(world: World) -> tuple[Reservation, str]:
 async def test_whoever_asks_within_a_second_gets_the_same_answer_and_its_age(world: World) -> None:
     whose = await running(world)
     together = await asyncio.gather(*(world.looks.at(*whose) for _ in range(50)))
-    assert polls(world) == 1
+    assert await polls(world) == 1
     assert len({look.body for _, look in together}) == 1
     await world.advance(0.9)
     age_s, _ = await world.looks.at(*whose)
-    assert (polls(world), round(age_s, 1)) == (1, 0.9)
+    assert (await polls(world), round(age_s, 1)) == (1, 0.9)
     await world.advance(0.2)
     age_s, _ = await world.looks.at(*whose)
-    assert (polls(world), age_s) == (2, 0)
+    assert (await polls(world), age_s) == (2, 0)
 
 
 async def test_workers_share_what_one_of_them_saw(world: World) -> None:
@@ -49,11 +50,11 @@ async def test_workers_share_what_one_of_them_saw(world: World) -> None:
     _, first = await world.looks.at(*whose)
     await world.advance(0.5)
     age_s, second = await worker(world).at(*whose)
-    assert (polls(world), second) == (1, first)
+    assert (await polls(world), second) == (1, first)
     assert age_s >= 0.5
     await world.advance(0.6)
     await worker(world).at(*whose)
-    assert polls(world) == 2
+    assert await polls(world) == 2
 
 
 async def test_a_worker_shows_what_it_has_while_another_one_asks_and_else_waits_for_it(world: World) -> None:
@@ -63,13 +64,13 @@ async def test_a_worker_shows_what_it_has_while_another_one_asks_and_else_waits_
     await world.advance(2)
     asked = await Sightings(world.bench.store, SCRIPTS, "up").ask(whose[1])  # a worker that takes its time
     age_s, _ = await seen.at(*whose)
-    assert (polls(world), age_s) == (1, 2)
+    assert (await polls(world), age_s) == (1, 2)
     waiting = asyncio.ensure_future(new.at(*whose))
     done, _ = await asyncio.wait((waiting,), timeout=0.3)
     assert not done
     await Sightings(world.bench.store, SCRIPTS, "up").tell(whose[1], asked, b"")  # it saw nothing: anybody may ask
     await waiting
-    assert polls(world) == 2
+    assert await polls(world) == 2
 
 
 async def test_the_end_is_settled_by_the_first_look_and_never_asked_for_again(world: World) -> None:
@@ -80,7 +81,7 @@ async def test_the_end_is_settled_by_the_first_look_and_never_asked_for_again(wo
     assert (await world.record(whose[0].id)).cost == PRICE
     await world.advance(100)
     age_s, again = await world.looks.at(*whose)
-    assert (polls(world), again, age_s) == (1, look, 100)
+    assert (await polls(world), again, age_s) == (1, look, 100)
 
 
 async def test_an_answer_that_tells_nothing_is_not_kept_and_anybody_may_ask_again(world: World) -> None:
@@ -92,7 +93,7 @@ async def test_an_answer_that_tells_nothing_is_not_kept_and_anybody_may_ask_agai
         await worker(world).at(*whose)
     assert (await world.looks.at(*whose))[1].status == 401
     assert (await worker(world).at(*whose))[1].status == 200
-    assert polls(world) == 4
+    assert await polls(world) == 4
 
 
 async def test_a_worker_that_is_alone_does_without_the_store(world: World) -> None:
@@ -100,7 +101,7 @@ async def test_a_worker_that_is_alone_does_without_the_store(world: World) -> No
     alone = Looks(None, world.upstream, world.settlement, Kept(world.clock.time))
     asked = (await world.bench.redis.info("commandstats"))["cmdstat_evalsha"]
     together = await asyncio.gather(*(alone.at(*whose) for _ in range(50)))
-    assert (polls(world), len({look.body for _, look in together})) == (1, 1)
+    assert (await polls(world), len({look.body for _, look in together})) == (1, 1)
     assert (await world.bench.redis.info("commandstats"))["cmdstat_evalsha"] == asked
 
 
@@ -121,16 +122,29 @@ async def test_without_the_store_each_worker_asks_for_itself_once_a_second(world
     alone = worker(world, url="redis://127.0.0.1:1")
     for _ in range(3):
         await alone.at(*whose)
-    assert polls(world) == 1
+    assert await polls(world) == 1
 
 
-async def test_a_client_that_hangs_up_takes_no_answer_from_the_others(world: World) -> None:
+async def test_who_is_stopped_while_he_asks_leaves_it_to_the_next_who_waits(world: World) -> None:
     whose = await running(world)
-    first, second = (asyncio.ensure_future(world.looks.at(*whose)) for _ in range(2))
+    alone = Looks(None, world.upstream, world.settlement, Kept(world.clock.time))
+    first, *others = (asyncio.ensure_future(alone.at(*whose)) for _ in range(3))
     await asyncio.sleep(0)
     first.cancel()
-    assert (await second)[1].status == 200
-    assert polls(world) == 1
+    assert [look.status for _, look in await asyncio.gather(*others)] == [200, 200]
+    assert (first.cancelled(), await polls(world)) == (True, 2)
+
+
+async def test_whoever_waits_shares_a_failure_and_who_hangs_up_takes_no_answer_from_the_others(world: World) -> None:
+    whose = await running(world)
+    await world.faults(polls=["cut"])
+    failed = await asyncio.gather(*(world.looks.at(*whose) for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in failed] == [OutcomeUnknown] * 3
+    _, second, third = tasks = [asyncio.ensure_future(world.looks.at(*whose)) for _ in range(3)]
+    await asyncio.sleep(0)
+    second.cancel()
+    assert (await third)[1].status == 200
+    assert ((await tasks[0])[1].status, await polls(world)) == (200, 2)
 
 
 def test_what_is_kept_is_bounded_and_the_least_used_goes_first() -> None:
