@@ -1,17 +1,22 @@
 """The stub upstream: answers at once, with as little work as Python can do; run as a program of its own.
 
 A POST makes a prediction whose name begins with `done` where the body has that word, else with `runs`; a GET of the
-first has ended, and one of the second never ends. Predictions are numbered from 1, whatever else is asked in between.
-`/made` tells how many there are, `/count` how many requests came so far, these two left out.
+first has ended, and one of the second never ends. Predictions are numbered from 1, whatever else is asked in between,
+and stand in the list of executions. `/made` tells how many there are, `/count` how many requests came so far, these
+two left out.
 """
 
 import argparse
 import asyncio
-from dataclasses import dataclass
+from email.utils import formatdate
 
 import uvloop
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\ncontent-length: "
+from benchmarks.speed.made import Made
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: %b\r\ncontent-length: "
+#: The time matters only beside the list of executions, which tells times of its own.
+HEAD_UNDATED = HEAD % b"Thu, 01 Jan 2026 00:00:00 GMT"
 ENDED = (
     b'{"id":"x","input":{"prompt":"a"},"status":"success","output":["https://example.com/a.png"],'
     b'"metrics":{"predict_time":1.5,"cost":0.014}}'
@@ -24,12 +29,12 @@ CHAT = (
 )
 
 
-@dataclass
 class Count:
-    """How many requests came, and how many of them made a prediction."""
+    """How many requests came, and the predictions that they made."""
 
-    requests: int = 0
-    made: int = 0
+    def __init__(self) -> None:
+        self.requests = 0
+        self.made = Made()
 
 
 class Stub(asyncio.Protocol):
@@ -58,17 +63,18 @@ class Stub(asyncio.Protocol):
         if request.startswith(b"GET /count"):
             return _written(b"%d" % self._count.requests)
         if request.startswith(b"GET /made"):
-            return _written(b"%d" % self._count.made)
+            return _written(b"%d" % len(self._count.made))
         self._count.requests += 1
+        if request.startswith(b"GET /v1/executions"):
+            query = request.split(b" ", 2)[1].partition(b"?")[2].decode()
+            return _written(self._count.made.page(query), HEAD % formatdate(usegmt=True).encode())
         if request.startswith(b"GET"):
             return _written(ENDED if b"/done-" in request[:80] else RUNS)
         if b"/chat/" in request[:80]:
             return _written(CHAT)
-        self._count.made += 1
-        kind = b"done" if b'"done"' in request else b"runs"
+        name = self._count.made.add(ended=b'"done"' in request)
         return _written(
-            b'{"status":"success","message":"Prediction created successfully","predictionID":"%b-%d"}'
-            % (kind, self._count.made)
+            b'{"status":"success","message":"Prediction created successfully","predictionID":"%b"}' % name
         )
 
 
@@ -84,8 +90,8 @@ def _first(data: bytes) -> bytes | None:
     return data[:whole] if len(data) >= whole else None
 
 
-def _written(body: bytes) -> bytes:
-    return HEAD + b"%d\r\n\r\n" % len(body) + body
+def _written(body: bytes, head: bytes = HEAD_UNDATED) -> bytes:
+    return head + b"%d\r\n\r\n" % len(body) + body
 
 
 async def _serve(port: int) -> None:
