@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.server.reply import Response
+from gateway.server.reply import CLOSE, Response
 from gateway.upstream.headers import Headers
-
-_CLOSE = (b"connection", b"close")
 
 
 class _Unheard:
@@ -43,7 +41,7 @@ class Deferred:
         """Wait for the answer, and write it; where it cannot be had the connection ends."""
         try:
             response = await self._response
-            more = self._default_headers if self.keep_alive else [*self._default_headers, _CLOSE]
+            more = self._default_headers if self.keep_alive else [*self._default_headers, CLOSE]
             if not self._transport.is_closing():
                 self._transport.write(response.written(more))
         except BaseException:  # every failure has its answer; this is a fault, or a stop that waits no longer

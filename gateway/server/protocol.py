@@ -15,7 +15,7 @@ import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.server.cycle import Cork, Cycle
+from gateway.server.cycle import Cycle
 from gateway.server.deferred import Deferred
 from gateway.server.flow import Flag, Flow
 from gateway.server.reply import Response
@@ -209,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
         waits = self.cycle is not None and not self.cycle.response_complete
         self.cycle = Cycle(
             scope=self.scope,
-            transport=Cork(self.transport),  # type: ignore[arg-type]  # all of a transport that it uses
+            transport=self.transport,
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,

@@ -10,6 +10,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.upstream.headers import Headers
 
+#: Says that the connection ends with the answer.
+CLOSE = (b"connection", b"close")
+
 _WELL_FORMED = re.compile(rb"(?:[!#-'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
 
 
@@ -30,7 +33,7 @@ class Reply:
 
     @cached_property
     def _head(self) -> bytes:
-        return STATUS_LINE[self.status] + _lines([*self.headers, (b"content-length", b"%d" % len(self.body))])
+        return STATUS_LINE[self.status] + write_headers([*self.headers, (b"content-length", b"%d" % len(self.body))])
 
 
 class Response(NamedTuple):
@@ -44,7 +47,8 @@ class Response(NamedTuple):
         return self.reply.written((*more, *self.own))
 
 
-def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def write_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Write headers. Raises RuntimeError for one that would be read as something else."""
     each = [b"%b: %b\r\n" % header for header in headers]
     lines = b"".join(each)
     if lines.count(b"\n") != len(each) or not _WELL_FORMED.fullmatch(lines):

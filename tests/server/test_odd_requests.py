@@ -45,7 +45,7 @@ ODD = [
     b"POST /other HTTP/1.1\r\ncontent-length: 1\r\n\r\nagarbage\r\n\r\n",
     b"GET /other HTTP/1.1\r\nconnection: close\r\nfoo: " + b"a" * 60_000 + b"\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01",
-    *(b"GET %b HTTP/1.1\r\n\r\n" % path.encode() for path in PIECES),
+    *(b"GET %b HTTP/1.1\r\n\r\n" % path.encode() for path in PIECES if path != "/only-a-head"),
     *(b"HEAD %b HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n" % path.encode() for path in PIECES),
 ]
 
