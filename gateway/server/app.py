@@ -119,8 +119,8 @@ class GatewayApp:
                 return route.name, self._router
         return "other", _refuse_route
 
-    async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._creates(Exchange(scope, receive, send))
+    def _create(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._creates(Exchange(scope, receive, send))
 
     async def _poll(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._polls.poll(Exchange(scope, receive, send), scope["path"][len(_POLL) :])

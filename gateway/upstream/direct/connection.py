@@ -38,13 +38,9 @@ class Connection(asyncio.Protocol):
         if self._broken is not None:
             raise self._broken
 
-    async def end(self, by: float) -> None:
-        """Wait until all of the answer is there. Raises Broken, and TimeoutError at `by` (time.monotonic())."""
-        timer = self._loop.call_later(by - time.monotonic(), self._expire)
-        try:
-            await self.progress()
-        finally:
-            timer.cancel()
+    def expire_at(self, by: float) -> asyncio.TimerHandle:
+        """Let the wait for the answer end with TimeoutError at `by` (time.monotonic()), unless that is cancelled."""
+        return self._loop.call_later(by - time.monotonic(), self._expire)
 
     def taken(self) -> None:
         """The reader has taken the pieces that were there."""

@@ -40,20 +40,23 @@ class DirectUpstream:
 
     async def send(self, request: Outgoing) -> Answer:
         """Send a request once and read the whole answer. Raises NotSent or OutcomeUnknown."""
-        by = time.monotonic() + request.answer_seconds
-        prepared = _prepare(request, piecewise=False)
-        connection = await self._connect(request, prepared.origin, by)
-        incoming = prepared.incoming
+        seconds = request.answer_seconds
+        by = time.monotonic() + seconds
+        origin, written, incoming = _prepare(request, piecewise=False)
+        connection = await self._connect(request, origin, by)
+        timer = connection.expire_at(by)
         try:
-            connection.start(prepared.written, incoming, piecewise=False)
-            await connection.end(by)
+            connection.start(written, incoming, piecewise=False)
+            del request, written  # thousands may wait for minutes, and nothing is sent again
+            await connection.progress()
             return Answer(incoming.status, *_unpacked(incoming))
         except Broken as error:
             raise OutcomeUnknown(str(error)) from error
         except TimeoutError as error:
-            raise OutcomeUnknown(_late(request)) from error
+            raise OutcomeUnknown(_late(seconds)) from error
         finally:
-            self._pool.give(prepared.origin, connection, lasting=incoming.whole and incoming.lasting)
+            timer.cancel()
+            self._pool.give(origin, connection, lasting=incoming.whole and incoming.lasting)
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Stream]:
@@ -74,7 +77,7 @@ class DirectUpstream:
         except TimeoutError as error:
             if not timeout.expired():
                 raise
-            raise OutcomeUnknown(_late(request)) from error
+            raise OutcomeUnknown(_late(request.answer_seconds)) from error
         finally:
             self._pool.give(prepared.origin, connection, lasting=incoming.whole and incoming.lasting)
 
@@ -106,8 +109,8 @@ def _prepare(request: Outgoing, *, piecewise: bool) -> _Prepared:
     return _Prepared(origin, written, Incoming(bodyless=request.method == "HEAD", most=most))
 
 
-def _late(request: Outgoing) -> str:
-    return f"Timeout: not done within {request.answer_seconds:g} s"
+def _late(seconds: float) -> str:
+    return f"Timeout: not done within {seconds:g} s"
 
 
 async def _pieces(connection: Connection, incoming: Incoming) -> AsyncIterator[bytes]:
