@@ -13,7 +13,7 @@ MOST_AHEAD_BYTES = 256 * 2**10
 class Connection(asyncio.Protocol):
     """Sends and receives. Nothing else reads its socket, so what arrives while it rests makes it useless."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         self.closed = False
         self.rested = 0.0
         self._loop = loop
@@ -22,7 +22,7 @@ class Connection(asyncio.Protocol):
         self._piecewise = False
         self._waiter: asyncio.Future[None] | None = None
         self._broken: Broken | None = None
-        self._poll = select.poll()
+        self._fd = fd
 
     def start(self, request: bytes, incoming: Incoming, *, piecewise: bool) -> None:
         """Send a request, of which a byte may then have left; `piecewise` wakes its reader at every piece."""
@@ -61,7 +61,11 @@ class Connection(asyncio.Protocol):
 
         A close that has reached this host but not yet the event loop is asked of the kernel.
         """
-        return not self.closed and self.rested >= oldest and not self._poll.poll(0)
+        if self.closed or self.rested < oldest:
+            return False
+        asked = select.poll()  # every time, since one that is kept takes 0.35 kB
+        asked.register(self._fd, select.POLLIN)
+        return not asked.poll(0)
 
     def abort(self) -> None:
         """Close it at once."""
@@ -73,7 +77,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of TCP or TLS
         """Begin."""
         self._transport = transport
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Read on in the answer."""

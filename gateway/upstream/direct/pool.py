@@ -119,10 +119,13 @@ class Pool:
         found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         opened = await start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS, loop=loop)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        name = origin.host if origin.secure else None
+        fd, name = opened.fileno(), origin.host if origin.secure else None
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(loop), sock=opened, ssl=self._tls if origin.secure else None, server_hostname=name
+                lambda: Connection(loop, fd),
+                sock=opened,
+                ssl=self._tls if origin.secure else None,
+                server_hostname=name,
             )
         except BaseException:
             opened.close()
