@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+import sys
+import tracemalloc
 
 import pytest
 import trustme
@@ -237,6 +239,58 @@ async def test_who_finds_no_connection_in_time_has_sent_nothing(
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     assert client._pool._places._value == 1
+    await client.aclose()
+
+
+async def test_each_answer_is_waited_for_in_its_own_time(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.upstream.direct.pool.LOOK_SECONDS", 0.01)
+    go = asyncio.Event()
+
+    async def handler(visit: Visit) -> None:
+        while True:
+            await visit.request()
+            await go.wait()
+            await visit.answer()
+
+    server, client = await start(handler), DirectUpstream()
+    patient = asyncio.create_task(client.send(create(server.url)))
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match=r"Timeout: not done within 0\.1 s"):
+            await client.send(create(server.url, answer_seconds=0.1))
+    go.set()
+    assert (await patient).status == 200
+    await until_idle(lambda: server.visits)  # with nobody to wait for, nobody looks, until there is somebody
+    assert client._pool._look is None
+    go.clear()
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await client.send(create(server.url, answer_seconds=0.1))
+    await client.aclose()
+
+
+async def test_nothing_of_a_request_is_kept_while_its_answer_is_waited_for(start: Start) -> None:
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def handler(visit: Visit) -> None:
+        await visit.request()
+        came.set()
+        await go.wait()
+        await visit.answer()
+
+    server, client = await start(handler), DirectUpstream()
+    body = bytes(100_000)
+    own = sys.getrefcount(body)
+    tracemalloc.start()
+    try:
+        sending = asyncio.create_task(client.send(Outgoing("POST", server.url, [], body)))
+        await came.wait()
+        written = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/direct/writing.py")])
+    finally:
+        tracemalloc.stop()
+    assert sys.getrefcount(body) == own
+    assert sum(line.size for line in written.statistics("filename")) < len(body)
+    go.set()
+    assert (await sending).status == 200
     await client.aclose()
 
 

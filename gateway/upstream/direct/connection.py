@@ -13,6 +13,19 @@ MOST_AHEAD_BYTES = 256 * 2**10
 class Connection(asyncio.Protocol):
     """Sends and receives. Nothing else reads its socket, so what arrives while it rests makes it useless."""
 
+    __slots__ = (
+        "_broken",
+        "_by",
+        "_fd",
+        "_incoming",
+        "_loop",
+        "_piecewise",
+        "_transport",
+        "_waiter",
+        "closed",
+        "rested",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         self.closed = False
         self.rested = 0.0
@@ -20,27 +33,43 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming | None = None
         self._piecewise = False
+        self._by = float("inf")
         self._waiter: asyncio.Future[None] | None = None
         self._broken: Broken | None = None
         self._fd = fd
 
-    def start(self, request: bytes, incoming: Incoming, *, piecewise: bool) -> None:
-        """Send a request, of which a byte may then have left; `piecewise` wakes its reader at every piece."""
+    def start(self, request: bytes, incoming: Incoming, by: float | None) -> None:
+        """Send a request, of which a byte may then have left, and wait for its answer until `by` (time.monotonic());
+        without one, its reader sees to that, and is woken at every piece.
+        """
         assert self._transport is not None  # noqa: S101 (it is connected)
-        self._incoming, self._piecewise, self._broken = incoming, piecewise, None
+        self._incoming, self._piecewise, self._broken = incoming, by is None, None
+        self._by = float("inf") if by is None else by
         self._transport.write(request)
 
-    async def progress(self) -> None:
-        """Wait until more of the answer is there (all of it, unless `piecewise`). Raises Broken."""
-        if self._broken is None:
-            self._waiter = self._loop.create_future()
-            await self._waiter
+    def waiting(self) -> "asyncio.Future[None]":
+        """Give what ends when more of the answer is there (all of it, unless its reader is woken at every piece), or
+        with TimeoutError; what it brought is then to be checked.
+        """
+        self._waiter = self._loop.create_future()
+        if self._broken is not None:
+            self._wake()
+        return self._waiter
+
+    def check(self) -> None:
+        """Raise Broken if the answer is none, or will never be whole."""
         if self._broken is not None:
             raise self._broken
 
-    def expire_at(self, by: float) -> asyncio.TimerHandle:
-        """Let the wait for the answer end with TimeoutError at `by` (time.monotonic()), unless that is cancelled."""
-        return self._loop.call_later(by - time.monotonic(), self._expire)
+    async def progress(self) -> None:
+        """Wait until more of the answer is there. Raises Broken."""
+        await self.waiting()
+        self.check()
+
+    def expire(self, now: float) -> None:
+        """End the wait for an answer with TimeoutError if its time (time.monotonic()) is over."""
+        if now > self._by and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
 
     def taken(self) -> None:
         """The reader has taken the pieces that were there."""
@@ -114,10 +143,6 @@ class Connection(asyncio.Protocol):
         self._broken = broken
         self.abort()
         self._wake()
-
-    def _expire(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

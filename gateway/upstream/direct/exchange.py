@@ -44,18 +44,17 @@ class DirectUpstream:
         by = time.monotonic() + seconds
         origin, written, incoming = _prepare(request, piecewise=False)
         connection = await self._connect(request, origin, by)
-        timer = connection.expire_at(by)
         try:
-            connection.start(written, incoming, piecewise=False)
+            connection.start(written, incoming, by)
             del request, written  # thousands may wait for minutes, and nothing is sent again
-            await connection.progress()
+            await connection.waiting()
+            connection.check()
             return Answer(incoming.status, *_unpacked(incoming))
         except Broken as error:
             raise OutcomeUnknown(str(error)) from error
         except TimeoutError as error:
             raise OutcomeUnknown(_late(seconds)) from error
         finally:
-            timer.cancel()
             self._pool.give(origin, connection, lasting=incoming.whole and incoming.lasting)
 
     @asynccontextmanager
@@ -68,7 +67,7 @@ class DirectUpstream:
         try:
             # It ends what its reader does too: one that waits for a client which takes nothing would wait for ever.
             async with asyncio.timeout(by - time.monotonic()) as timeout:
-                connection.start(prepared.written, incoming, piecewise=True)
+                connection.start(prepared.written, incoming, None)
                 while not incoming.has_head:
                     await connection.progress()
                 yield Stream(incoming.status, incoming.headers, _pieces(connection, incoming))

@@ -30,6 +30,24 @@ class Incoming:
     body's bytes, which `size` counts. `lasting` says that the connection can carry another exchange afterwards.
     """
 
+    __slots__ = (
+        "_begun",
+        "_bodyless",
+        "_head_bytes",
+        "_interim",
+        "_most",
+        "_parser",
+        "_silent",
+        "_until_close",
+        "has_head",
+        "headers",
+        "lasting",
+        "pieces",
+        "size",
+        "status",
+        "whole",
+    )
+
     def __init__(self, *, bodyless: bool = False, most: float = float("inf")) -> None:
         self.status = 0
         self.headers: Headers = []

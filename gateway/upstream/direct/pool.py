@@ -16,6 +16,8 @@ from gateway.upstream.direct.writing import Origin
 #: In use at once, over all addresses; who finds none waits as long as a connection may take to open.
 MOST_OPEN = 2048
 MOST_IDLE = 256
+#: How often is looked at whose answer is late, which is how much later it is found: a timer of each takes 0.5 kB.
+LOOK_SECONDS = 0.25
 #: How long one of several addresses of a host has before the next is tried beside it (RFC 8305).
 NEXT_ADDRESS_SECONDS = 0.25
 
@@ -31,6 +33,7 @@ class Pool:
         self._resting = 0
         self._used: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
 
     async def take(self, origin: Origin, by: float) -> Connection:
         """Give a connection that was kept, the last one first, or a new one, until `by` (time.monotonic()).
@@ -44,6 +47,8 @@ class Pool:
             self._places.release()
             raise
         self._used.add(connection)
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._expire)
         return connection
 
     def give(self, origin: Origin, connection: Connection, *, lasting: bool) -> None:
@@ -61,8 +66,9 @@ class Pool:
 
     def close(self) -> None:
         """Close every connection."""
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for timer in (self._sweep, self._look):
+            if timer is not None:
+                timer.cancel()
         for connection in [*self._used, *(each for idle in self._idle.values() for each in idle)]:
             connection.abort()
         self._idle.clear()
@@ -91,6 +97,14 @@ class Pool:
                 del self._idle[origin]
         if self._resting:
             self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS / 4, self._give_up)
+
+    def _expire(self) -> None:
+        """End the waits whose time is over, and come again while anybody waits."""
+        self._look, now = None, time.monotonic()
+        for connection in self._used:
+            connection.expire(now)
+        if self._used:
+            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._expire)
 
     async def _place(self, by: float) -> None:
         """Wait for one of the places. Raises NotSent."""
