@@ -139,6 +139,8 @@ class GatewayApp:
 class _Watched:
     """Passes messages to the server, notes the status and adds the request's id to the head."""
 
+    __slots__ = ("_id_header", "_send", "status")
+
     def __init__(self, send: Send, id_header: tuple[bytes, bytes]) -> None:
         self._send = send
         self._id_header = id_header

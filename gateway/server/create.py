@@ -52,10 +52,8 @@ class Creates:
         """Answer one create."""
         principal = self._parts.authenticate(exchange.scope)
         try:
-            body = read_create(await exchange.body())
-            exchange.note(model=body.model)
+            create = _Create(self._parts, exchange, principal, await exchange.body())
             # From here on a client that hangs up, or a worker that is asked to stop, changes nothing.
-            create = _Create(self._parts, exchange, principal, body)
             reply = await asyncio.shield(self._parts.recorder.keep(create.carry()))
         except (Refused, LedgerUnavailable, PolicyBehind) as error:
             count_refusal(self._parts.telemetry, principal, error, last=exchange.last)
@@ -64,19 +62,42 @@ class Creates:
 
 
 class _Create:
-    """One create on its way."""
+    """One create on its way. Raises Refused for a body that is none."""
 
-    def __init__(self, parts: Parts, exchange: Exchange, principal: Principal, body: CreateBody) -> None:
+    __slots__ = (
+        "_account",
+        "_answer_s",
+        "_exchange",
+        "_key",
+        "_model",
+        "_parts",
+        "_principal",
+        "_raw",
+        "_read",
+        "_run",
+    )
+
+    def __init__(self, parts: Parts, exchange: Exchange, principal: Principal, raw: bytes) -> None:
+        body = read_create(raw)
+        exchange.note(model=body.model)
         self._parts = parts
         self._exchange = exchange
         self._principal = principal
-        self._body = body
+        self._raw = raw
+        self._read: CreateBody | None = body
         self._account = parts.account_of(principal)
         self._key = exchange.header(b"idempotency-key")
         self._run = exchange.path.endswith("/run")
         self._answer_s = RUN_SECONDS if self._run else principal.tenant.account.create_timeout_seconds
         # The run times of a model that the policy does not name are those of any model that says nothing of them.
         self._model = parts.policy.models.get(body.model) or Model(slug="unknown")
+
+    @property
+    def _body(self) -> CreateBody:
+        """Give what the body says, read again where another key is tried: it is not kept while upstream works."""
+        if self._read is None:
+            self._read = read_create(self._raw)
+        return self._read
 
     async def carry(self) -> Reply:
         """Price, reserve, forward and record. Raises Refused, LedgerUnavailable or PolicyBehind."""
@@ -140,22 +161,22 @@ class _Create:
         if not self._key:
             return None
         path = self._exchange.path.rstrip("/").encode()
-        return hashlib.sha256(self._key).hexdigest(), hashlib.sha256(path + b"\n" + self._body.raw).hexdigest()
+        return hashlib.sha256(self._key).hexdigest(), hashlib.sha256(path + b"\n" + self._raw).hexdigest()
 
     def _webhook(self) -> Webhook | None:
         """Give the tenant's own webhook, where the gateway calls it. Raises Refused."""
         if self._parts.addresses.public_url is None:
             return None
-        return read_webhook(self._body.raw, self._parts.private_destinations)
+        return read_webhook(self._raw, self._parts.private_destinations)
 
     def _sent_body(self, reservation: str) -> bytes:
         """Give the body for upstream: the client's own, told to call the gateway where that has a public address."""
         address = self._parts.addresses.of(self._principal.tenant.account.id, reservation)
-        return self._body.raw if address is None else with_address(self._body.raw, address)
+        return self._raw if address is None else with_address(self._raw, address)
 
     async def _forward(self, ticket: Ticket) -> Answer | NotSent | OutcomeUnknown:
         """Send it, once: nothing that may cost money is ever sent again."""
-        exchange = self._exchange
+        exchange, self._read = self._exchange, None
         try:
             return await self._account.upstream.create(
                 exchange.path,

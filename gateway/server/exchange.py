@@ -24,6 +24,8 @@ _WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9})", re.IGNORECASE)
 class RequestHead:
     """What a request says before its body; header names come in lower case from the server."""
 
+    __slots__ = ("headers", "path", "request_id", "scope")
+
     def __init__(self, scope: Scope) -> None:
         self.headers: Headers = scope["headers"]
         self.path: str = scope["path"]
@@ -57,6 +59,8 @@ class RequestHead:
 
 class Exchange(RequestHead):
     """Reads the request once and answers it once."""
+
+    __slots__ = ("_receive", "_send", "last")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope)

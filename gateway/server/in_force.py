@@ -57,6 +57,8 @@ class AppInForce:
 class _Kept:
     """Receives a request's messages, and can give them once more; of what is too long to be read, nothing is kept."""
 
+    __slots__ = ("_messages", "_most", "_next", "_receive", "_size")
+
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
         self._most = most
