@@ -6,44 +6,44 @@ counter is right with any number of workers, and survives the death of one.
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Container, Sequence
+from collections import Counter as Counts
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.samples import Sample
 
 #: Seconds; from a cached answer to a synchronous run.
 BUCKETS: Sequence[float] = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 LEDGER_BUCKETS: Sequence[float] = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1)
+#: Durations of so long are written at once, since a write costs more than a duration; who scrapes sees none later.
+WRITE_SECONDS = 0.1
 
 
 class Durations(Histogram):
     """A histogram that takes many durations at once: a file has each bucket written once, and not once for each."""
 
-    def observe_all(self, seconds: Sequence[float]) -> None:
-        """Observe every one of them, as `observe` does."""
-        self._sum.inc(sum(seconds))
-        counts: dict[int, int] = {}
-        for each in seconds:
-            bucket = bisect_left(self._upper_bounds, each)
-            counts[bucket] = counts.get(bucket, 0) + 1
+    def note(self, seconds: float) -> None:
+        """Observe a duration, as `observe` does, but together with all others of the next WRITE_SECONDS."""
+        if not self._noted:
+            asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
+        self._noted.append(seconds)
+
+    def _metric_init(self) -> None:
+        super()._metric_init()
+        self._noted: list[float] = []
+
+    def _child_samples(self) -> Iterable[Sample]:
+        self._write()  # what is read in this process is never late
+        return super()._child_samples()
+
+    def _write(self) -> None:
+        noted, self._noted = self._noted, []
+        counts = Counts(bisect_left(self._upper_bounds, each) for each in noted)
         for bucket, count in counts.items():
             self._buckets[bucket].inc(count)
-
-    def noting(self) -> Callable[[float], None]:
-        """Give what observes one duration, together with the others of its turn of the loop."""
-        noted: list[float] = []
-
-        def write() -> None:
-            taken = noted.copy()
-            noted.clear()
-            self.observe_all(taken)
-
-        def note(seconds: float) -> None:
-            if not noted:
-                asyncio.get_running_loop().call_soon(write)
-            noted.append(seconds)
-
-        return note
+        if noted:
+            self._sum.inc(sum(noted))
 
 
 class Telemetry:
@@ -110,11 +110,12 @@ class Telemetry:
 
     def counting(self, route: str, status: str) -> Callable[[Sequence[float]], None]:
         """Give what counts requests of this route and status, told the seconds of each; it looks no label up."""
-        requests, seconds = self.requests.labels(route, status), self.request_seconds.labels(route)
+        requests, note = self.requests.labels(route, status), self.request_seconds.labels(route).note
 
         def count(took: Sequence[float]) -> None:
             requests.inc(len(took))
-            seconds.observe_all(took)
+            for each in took:
+                note(each)
 
         return count
 

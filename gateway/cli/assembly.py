@@ -158,7 +158,7 @@ class Assembly:
     def _account(self, account: Account) -> AccountParts:
         ledger = self._ledgers.get(account.id)
         if ledger is None:
-            ledger = Ledger(self._store, self._scripts, account.id, self._telemetry.ledger_seconds.noting())
+            ledger = Ledger(self._store, self._scripts, account.id, self._telemetry.ledger_seconds.note)
             self._ledgers[account.id] = ledger
         read = {key.id: self._terms.upstream_secret or read_secret(key, self._environ) for key in account.keys}
         # What runs on a key that has left the policy is still polled by it.

@@ -1,9 +1,10 @@
 """The outcome of a create: what upstream's answer, or the lack of one, proves about money."""
 
 import logging
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
+
+import msgspec
 
 from gateway.admission.refusals import busy, in_doubt
 from gateway.domain.errors import Code, Refused
@@ -29,8 +30,7 @@ class Kind(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """A judged create: the prediction's id if it runs, and the refusal where upstream's answer is not passed on.
 
     `rest` is set where upstream refused the key by which it was sent, and not the request.

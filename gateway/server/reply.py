@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.upstream.headers import Headers
@@ -16,24 +15,23 @@ CLOSE = (b"connection", b"close")
 _WELL_FORMED = re.compile(rb"(?:[!#-'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct):
     """Status, headers but for those that say how it is transferred, and body; it may be written many times."""
 
     status: int
     headers: Headers
     body: bytes
+    _head: bytes = b""
 
     def written(self, more: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Write it as HTTP/1.1, with more headers that are known to be well-formed.
 
         Raises RuntimeError for one of its own that would be read as something else.
         """
+        if not self._head:
+            lines = write_headers([*self.headers, (b"content-length", b"%d" % len(self.body))])
+            self._head = STATUS_LINE[self.status] + lines
         return b"".join((self._head, *[b"%b: %b\r\n" % header for header in more], b"\r\n", self.body))
-
-    @cached_property
-    def _head(self) -> bytes:
-        return STATUS_LINE[self.status] + write_headers([*self.headers, (b"content-length", b"%d" % len(self.body))])
 
 
 class Response(NamedTuple):

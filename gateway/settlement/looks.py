@@ -83,7 +83,7 @@ class Looks:
         self._upstream = upstream
         self._settlement = settlement
         self._kept = kept
-        self._flights: dict[str, asyncio.Future[Look | None]] = {}
+        self._flights: dict[str, asyncio.Future[tuple[float, Look] | None]] = {}
 
     async def at(self, reservation: Reservation, prediction: str) -> tuple[float, Look]:
         """Give (age in seconds, look): at most EVERY_SECONDS old, unless it is final or another worker is asking.
@@ -94,12 +94,10 @@ class Looks:
         known = self.kept(prediction)
         if known is not None:
             return known
-        account = self._upstream.account.id
-        look = None
-        while look is None and (flight := self._flights.get(prediction)) is not None:
-            look = await asyncio.shield(flight)
-        look = look or await self._fly(reservation, prediction)
-        return self._kept.find(account, prediction) or (0.0, look)
+        seen = None
+        while seen is None and (flight := self._flights.get(prediction)) is not None:
+            seen = await asyncio.shield(flight)
+        return seen or await self._fly(reservation, prediction)
 
     def kept(self, prediction: str) -> tuple[float, Look] | None:
         """Give (age in seconds, look) if upstream need not be asked: it is final, or younger than EVERY_SECONDS."""
@@ -116,13 +114,13 @@ class Looks:
             self._kept.keep(self._upstream.account.id, prediction, look)
         return look
 
-    async def _fly(self, reservation: Reservation, prediction: str) -> Look:
+    async def _fly(self, reservation: Reservation, prediction: str) -> tuple[float, Look]:
         """Look for everybody who asks meanwhile, and share a failure too; who is stopped leaves it to the next."""
         flight = self._flights[prediction] = asyncio.get_running_loop().create_future()
-        look = None
+        seen = None
         try:
-            look = await self._look(reservation, prediction)
-            return look
+            seen = await self._look(reservation, prediction)
+            return seen
         except Exception as error:
             flight.set_exception(error)
             flight.exception()  # it is told here already, and nobody else may wait for it
@@ -130,9 +128,9 @@ class Looks:
         finally:
             del self._flights[prediction]
             if not flight.done():
-                flight.set_result(look)
+                flight.set_result(seen)
 
-    async def _look(self, reservation: Reservation, prediction: str) -> Look:
+    async def _look(self, reservation: Reservation, prediction: str) -> tuple[float, Look]:
         account, sightings = self._upstream.account.id, self._sightings
         while sightings is not None:
             try:
@@ -140,16 +138,16 @@ class Looks:
             except LedgerUnavailable:  # then every worker asks upstream for itself
                 break
             if asked.sighting is None:
-                return await self._tell(sightings, asked, reservation, prediction)
+                return 0.0, await self._tell(sightings, asked, reservation, prediction)
             if asked.sighting:
-                look = msgspec.msgpack.decode(asked.sighting, type=Look)
-                self._kept.keep(account, prediction, look, asked.age_us / MICROSECONDS)
-                return look
+                look, age_s = msgspec.msgpack.decode(asked.sighting, type=Look), asked.age_us / MICROSECONDS
+                self._kept.keep(account, prediction, look, age_s)
+                return age_s, look
             known = self._kept.find(account, prediction)
             if known is not None:
-                return known[1]
+                return known
             await asyncio.sleep(PAUSE_SECONDS)
-        return await self.now(reservation, prediction)
+        return 0.0, await self.now(reservation, prediction)
 
     async def _tell(self, sightings: Sightings, asked: Asked, reservation: Reservation, prediction: str) -> Look:
         """Ask upstream, and tell the other workers; after a failure anybody may ask again."""

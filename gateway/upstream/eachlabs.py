@@ -37,7 +37,7 @@ class Eachlabs:
         self.account = account
         self._secrets = dict(secrets)
         self._client = client
-        self._observed = cache(lambda operation: telemetry.upstream_seconds.labels(operation).noting())
+        self._observed = cache(lambda operation: telemetry.upstream_seconds.labels(operation).note)
         # Of requests that do not pass a client's on, the headers are always the same.
         self._own_headers = cache(lambda key: tuple(self._headers(_JSON, key, "reconciler")))
         self._base = (base_url or account.base_url).rstrip("/")
