@@ -121,7 +121,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     Raises Refused: `body_too_large`, or `invalid_json` for one that does not arrive.
     """
     most = most_body_bytes(scope)
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    declared = dict(scope["headers"]).get(b"content-length", b"")
     try:
         async with asyncio.timeout(BODY_SECONDS):
             if declared.isdigit() and int(declared) > most:

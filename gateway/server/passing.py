@@ -39,7 +39,7 @@ class Passage:
 
     async def take(self, answer: Stream) -> Answer:
         """Take the answer; gives it, without the body where that was passed on. Raises OutcomeUnknown."""
-        names = {name.lower(): value for name, value in answer.headers}
+        names = dict(answer.headers)
         self.execution = names.get(_EXECUTION, b"").decode("latin-1")
         if not self._streamed or not 200 <= answer.status < 300:
             body = await _whole(answer.body)

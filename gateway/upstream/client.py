@@ -49,7 +49,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole answer: `body` is decoded of any content coding."""
+    """A whole answer: `body` is decoded of any content coding, names of headers come in lower case."""
 
     status: int
     headers: Headers
@@ -57,7 +57,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     def header(self, name: bytes) -> str | None:
         """Give the first header of that (lower-case) name."""
-        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == name), None)
+        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
 
     def date_us(self) -> int | None:
         """Give upstream's own time of the answer, from `Date` (whole seconds); None where that tells none."""
@@ -70,7 +70,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer whose body arrives in pieces, in the coding that upstream sent."""
+    """An answer whose body arrives in pieces, in the coding that upstream sent; its headers as in Answer."""
 
     status: int
     headers: Headers

@@ -19,6 +19,7 @@ from gateway.upstream.client import (
     Outgoing,
     Stream,
 )
+from gateway.upstream.headers import Headers
 
 WRITE_SECONDS = 10.0
 
@@ -50,14 +51,14 @@ class HttpxUpstream:
                 total += len(piece)
                 if total > MOST_BYTES:
                     raise OutcomeUnknown(f"the answer is longer than {MOST_BYTES} bytes")
-            headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
+            headers = [pair for pair in _headers(response) if pair[0] != b"content-encoding"]
             return Answer(response.status_code, headers, b"".join(pieces))
 
     @asynccontextmanager
     async def stream(self, request: Outgoing) -> AsyncIterator[Stream]:
         """Send a request once, and hand over the answer while it arrives. Raises NotSent or OutcomeUnknown."""
         async with self._exchange(request) as response:
-            yield Stream(response.status_code, list(response.headers.raw), response.aiter_raw())
+            yield Stream(response.status_code, _headers(response), response.aiter_raw())
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -89,6 +90,10 @@ class HttpxUpstream:
             timeout=timeout,
             extensions={"trace": sent},
         )
+
+
+def _headers(response: httpx.Response) -> Headers:
+    return [(name.lower(), value) for name, value in response.headers.raw]
 
 
 class _SentMark:

@@ -110,7 +110,7 @@ class _Allowance:
 
 def _begins_an_image(answer: Stream) -> bool:
     """Tell whether an answer is the beginning of a file, or all of it, as its bytes are."""
-    headers = {name.lower(): value.strip().lower() for name, value in answer.headers}
+    headers = {name: value.strip().lower() for name, value in answer.headers}
     if headers.get(b"content-encoding", b"identity") != b"identity":
         return False
     return answer.status == 200 or (

@@ -62,7 +62,7 @@ async def test_a_stream_hands_over_the_pieces_in_the_coding_that_came(start: Sta
 
     async def handler(visit: Visit) -> None:
         await visit.request()
-        await visit.answer(packed, b"content-encoding: gzip\r\n")
+        await visit.answer(packed, b"Content-Encoding: gzip\r\n")
 
     server = await start(handler)
     async with upstream.stream(Outgoing("GET", server.url, [])) as answer:
@@ -73,7 +73,7 @@ async def test_a_stream_hands_over_the_pieces_in_the_coding_that_came(start: Sta
 async def test_a_whole_answer_is_given_with_its_status_headers_and_bytes(start: Start, upstream: Upstream) -> None:
     async def handler(visit: Visit) -> None:
         await visit.request()
-        await visit.answer(b'{"a": 1.0}\xff', b"x-odd: \xe4\r\nset-cookie: a=1\r\n", b"201 Made")
+        await visit.answer(b'{"a": 1.0}\xff', b"X-Odd: \xe4\r\nset-cookie: a=1\r\n", b"201 Made")
 
     server = await start(handler)
     answer = await upstream.send(create(server.url))

@@ -247,7 +247,7 @@ def test_a_page_that_cannot_be_read_whole_is_no_page_so_that_nothing_is_conclude
     ],
 )
 def test_upstreams_own_time_is_read_from_its_date_or_not_at_all(date: bytes, us: int | None) -> None:
-    assert Answer(200, [(b"Date", date)], b"").date_us() == us
+    assert Answer(200, [(b"date", date)], b"").date_us() == us
 
 
 def test_an_answer_without_a_date_tells_no_time() -> None:

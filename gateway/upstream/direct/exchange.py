@@ -130,10 +130,10 @@ async def _pieces(connection: Connection, incoming: Incoming) -> AsyncIterator[b
 def _unpacked(incoming: Incoming) -> tuple[Headers, bytes]:
     """Undo the coding that was asked for. Raises OutcomeUnknown for another, and for one that cannot be undone."""
     body = incoming.pieces[0] if len(incoming.pieces) == 1 else b"".join(incoming.pieces)
-    codings = {value.lower() for name, value in incoming.headers if name.lower() == b"content-encoding"}
-    if not codings:
+    if b"content-encoding" not in dict(incoming.headers):
         return incoming.headers, body
-    headers = [pair for pair in incoming.headers if pair[0].lower() != b"content-encoding"]
+    codings = {value.lower() for name, value in incoming.headers if name == b"content-encoding"}
+    headers = [pair for pair in incoming.headers if pair[0] != b"content-encoding"]
     if codings == {b"identity"} or not body:
         return headers, body
     if not codings <= {b"gzip", b"x-gzip"}:

@@ -105,13 +105,13 @@ class Incoming:
             self.lasting = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; those behind a body (trailers) are dropped."""
+        """Take a header, its name in lower case; those behind a body (trailers) are dropped."""
         if self.has_head:
             return
         self._head_bytes += len(name) + len(value)
         if len(self.headers) >= MOST_HEADERS or self._head_bytes > MOST_HEAD_BYTES:
             raise Broken("the head of the answer is too long")
-        self.headers.append((name, value.rstrip(b" \t")))
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Know how the body will end."""
@@ -150,8 +150,8 @@ class Incoming:
 
     def _frames(self) -> bool:
         """Tell whether the headers say where the body ends. Raises Broken."""
-        names = {name.lower(): value.lower() for name, value in self.headers}
-        coding = names.get(b"transfer-encoding")
-        if coding not in (None, b"chunked"):
+        named = dict(self.headers)
+        coding = named.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
             raise Broken(f"the transfer coding {coding!r} was not asked for")
-        return coding is not None or b"content-length" in names or self.status in _WITHOUT_BODY
+        return coding is not None or b"content-length" in named or self.status in _WITHOUT_BODY
