@@ -15,8 +15,8 @@ async def test_a_job_that_is_polled_by_everybody_at_once_is_charged_once(tenant:
     async def poll() -> Decimal:
         return Decimal((await jobs.settled(prediction)).headers["X-Gateway-Cost-USD"])
 
-    # From before its end on, over both workers, and again when all is told: after each cancel a worker looks at the job
-    # itself, and not at what it keeps of the end.
+    # From before its end on, over both workers, and again when all is told: after each cancel a worker looks at the
+    # job itself, and not at what it keeps of the end.
     assert set(await asyncio.gather(*(poll() for _ in range(30)))) == {PRICE}
     for _ in range(10):
         await jobs.ask("POST", f"/v1/prediction/{prediction}/cancel")
