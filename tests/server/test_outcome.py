@@ -51,7 +51,7 @@ def test_a_refusal_of_the_gateway_itself_is_not_the_tenants_affair(status: int) 
     ],
 )
 def test_an_upstream_that_is_full_ran_nothing_and_says_when_to_come_again(said: bytes, seconds: str) -> None:
-    outcome = judge(answer(429, b"", (b"Retry-After", said)), "r")
+    outcome = judge(answer(429, b"", (b"retry-after", said)), "r")
     assert outcome.kind is Kind.NOTHING_RAN
     assert outcome.refusal is not None
     assert (outcome.refusal.code, outcome.refusal.headers["Retry-After"]) == (Code.UPSTREAM_BUSY, seconds)

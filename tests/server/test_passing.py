@@ -35,7 +35,7 @@ class Upstream:
     def __init__(self, *pieces: bytes, status: int = 200, type_: bytes = b"text/event-stream") -> None:
         self._pieces = pieces
         self.given = 0
-        self.stream = Stream(status, [(b"Content-Type", type_), (b"X-Execution-ID", b"e1")], self._body())
+        self.stream = Stream(status, [(b"content-type", type_), (b"x-execution-id", b"e1")], self._body())
 
     async def _body(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
