@@ -14,7 +14,14 @@ from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, 
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import (
+    BusyLoadingError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -22,9 +29,10 @@ from gateway.ledger.address import Address
 from gateway.ledger.bounds import COMMAND_SECONDS, CONNECT_SECONDS, SENTINEL_SECONDS
 from gateway.ledger.failures import StoreError, StoreGone, StoreLate
 
-#: What the clients raise when the store does not do its part. RuntimeError is a transport closed under a write,
-#: AttributeError a connection of the Cluster client that another task's refresh of the nodes closed while it opened.
-FAILURES = (RedisError, RuntimeError, AttributeError)
+#: What the clients raise when the store does not do its part. Of the Cluster client: RedisClusterException, which is no
+#: RedisError, if no node can be reached; KeyError if it knows no node of a slot; AttributeError of a connection that
+#: another task's refresh of the nodes closed while it opened. RuntimeError is a transport closed under a write.
+FAILURES = (RedisError, RedisClusterException, RuntimeError, AttributeError, KeyError)
 #: The first words of refusals that redis-py takes away.
 WORDS = MappingProxyType(
     {NoScriptError: "NOSCRIPT", OutOfMemoryError: "OOM", ReadOnlyError: "READONLY", BusyLoadingError: "LOADING"}
@@ -125,6 +133,6 @@ def _told(error: Exception) -> StoreError:
     word = WORDS.get(type(error)) if isinstance(error, RedisError) else None
     if word is None and isinstance(error, RedisTimeoutError):
         return StoreLate(said)
-    if word is None and isinstance(error, RedisConnectionError):
+    if word is None and isinstance(error, RedisConnectionError | RedisClusterException):
         return StoreGone(said)
     return StoreError(said, word or said.partition(" ")[0])

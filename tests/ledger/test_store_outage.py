@@ -151,6 +151,20 @@ async def test_closing_a_store_closes_its_connections(own: EmbeddedStore) -> Non
         assert len(await redis.client_list()) == 1
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1", "redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/a"]
+)
+async def test_a_store_of_any_kind_that_is_not_there_is_an_outage(url: str) -> None:
+    store = connect(url)
+    with pytest.raises(LedgerUnavailable):
+        await store.read("GET", "a")
+    with pytest.raises(LedgerUnavailable):
+        await store.run(load_scripts()["turn"], "{up}", {})
+    with pytest.raises(LedgerUnavailable):
+        await store.listen("a", print)
+    await store.aclose()
+
+
 @pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "", "redis+sentinel://localhost:26379"])
 def test_an_address_that_is_no_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"not a store's address|names no Sentinel service"):
