@@ -29,9 +29,9 @@ from gateway.ledger.address import Address
 from gateway.ledger.bounds import COMMAND_SECONDS, CONNECT_SECONDS, SENTINEL_SECONDS
 from gateway.ledger.failures import StoreError, StoreGone, StoreLate
 
-#: What the clients raise when the store does not do its part. RuntimeError is a transport closed under a write. Of the
-#: Cluster client: RedisClusterException, no RedisError, where no node can be reached; KeyError where it knows no node of
-#: a slot; AttributeError of a connection that another task's refresh of the nodes closed while it opened.
+#: What the clients raise when the store does not do its part. RuntimeError is a transport closed under a write. Of
+#: the Cluster client: RedisClusterException, no RedisError, where no node can be reached; KeyError where it knows no
+#: node of a slot; AttributeError of a connection that another task's refresh of the nodes closed while it opened.
 FAILURES = (RedisError, RedisClusterException, RuntimeError, AttributeError, KeyError)
 #: The first words of refusals that redis-py takes away.
 WORDS = MappingProxyType(
