@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 
+from gateway.domain.recent import Recent
 from gateway.domain.reservation import How, Reservation
 from gateway.domain.window import MICROSECONDS
 from gateway.ledger.sightings import EVERY_SECONDS, Asked, Sightings
@@ -25,9 +26,12 @@ log = logging.getLogger("gateway.looks")
 PAUSE_SECONDS = 0.1
 #: Of answers that a worker keeps, in all.
 MOST_KEPT_BYTES = 64 * 2**20
+#: What Python takes to keep an answer, besides its body; and each of its headers, if no other answer has it.
+LOOK_BYTES = 400
+HEADER_BYTES = 200
 
 
-class Look(msgspec.Struct, frozen=True, array_like=True):
+class Look(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An answer of upstream's with the headers that a client may see.
 
     `cost` is what the ledger charged, None while that is open; a `final` look stays as it is for ever.
@@ -45,31 +49,30 @@ class Look(msgspec.Struct, frozen=True, array_like=True):
         return read_prediction(self.body) if self.status == 200 else None
 
 
+class _Seen(msgspec.Struct, frozen=True, gc=False):
+    account: str
+    at: float
+    look: Look
+
+    def bytes(self) -> int:
+        return len(self.look.body) + HEADER_BYTES * len(self.look.headers) + LOOK_BYTES
+
+
 class Kept:
     """The last look of each prediction that a worker has seen, the least used forgotten first."""
 
     def __init__(self, clock: Callable[[], float] | None = None, most_bytes: int = MOST_KEPT_BYTES) -> None:
         self._clock = clock or time.monotonic  # in seconds; no default value, since the simulator replaces it
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._looks: OrderedDict[tuple[str, str], tuple[float, Look]] = OrderedDict()
+        self._seen: Recent[_Seen] = Recent(most_bytes, _Seen.bytes)
 
     def find(self, account: str, prediction: str) -> tuple[float, Look] | None:
         """Give (age in seconds, look)."""
-        found = self._looks.get((account, prediction))
-        if found is None:
-            return None
-        self._looks.move_to_end((account, prediction))
-        return self._clock() - found[0], found[1]
+        seen = self._seen.get(prediction)
+        return (self._clock() - seen.at, seen.look) if seen is not None and seen.account == account else None
 
     def keep(self, account: str, prediction: str, look: Look, age_s: float = 0.0) -> None:
         """Remember a look in place of the one before."""
-        key = (account, prediction)
-        before = self._looks.pop(key, None)
-        self._bytes += len(look.body) - (len(before[1].body) if before else 0)
-        self._looks[key] = (self._clock() - age_s, look)
-        while self._bytes > self._most_bytes:
-            self._bytes -= len(self._looks.popitem(last=False)[1][1].body)
+        self._seen.put(prediction, _Seen(account, self._clock() - age_s, look))
 
 
 class Looks:
@@ -111,7 +114,8 @@ class Looks:
         answer = await ask(prediction, reservation.upstream_key)
         look = await self._judge(reservation, answer)
         if _tells(look):
-            self._kept.keep(self._upstream.account.id, prediction, look)
+            name = reservation.prediction or prediction  # which Owners keep too
+            self._kept.keep(self._upstream.account.id, name, look)
         return look
 
     async def _fly(self, reservation: Reservation, prediction: str) -> tuple[float, Look]:
@@ -164,7 +168,7 @@ class Looks:
 
     async def _judge(self, reservation: Reservation, answer: Answer) -> Look:
         """Settle if the answer shows the end: the first look at it does so before anybody sees it."""
-        plain = returned(answer.headers)
+        plain = [_once(pair) for pair in returned(answer.headers)]
         reading = read_prediction(answer.body) if answer.status == 200 else None
         if reading is None or not reading.ended:
             return Look(answer.status, plain, answer.body, None, False)
@@ -182,3 +186,9 @@ class Looks:
 def _tells(look: Look) -> bool:
     """Whether an answer says something of the prediction, and not of upstream or of the gateway's own key."""
     return look.status < 500 and look.status not in (401, 402, 403, 429)
+
+
+@lru_cache(maxsize=1024)
+def _once(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Give one object for equal headers: most are the same in every answer that is kept."""
+    return pair

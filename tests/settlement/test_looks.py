@@ -8,7 +8,7 @@ from ledger.bench import SCRIPTS
 from gateway.domain.reservation import Reservation
 from gateway.ledger.sightings import Sightings
 from gateway.ledger.store import connect
-from gateway.settlement.looks import Kept, Look, Looks
+from gateway.settlement.looks import HEADER_BYTES, LOOK_BYTES, Kept, Look, Looks
 from gateway.upstream.client import OutcomeUnknown
 from settlement.conftest import PRICE, World
 
@@ -148,11 +148,17 @@ async def test_whoever_waits_shares_a_failure_and_who_hangs_up_takes_no_answer_f
 
 
 def test_what_is_kept_is_bounded_and_the_least_used_goes_first() -> None:
-    kept = Kept(lambda: 0.0, most_bytes=100)
-    looks = {name: Look(200, [], name.encode() * 40, None, False) for name in "abc"}
-    kept.keep("up", "a", looks["a"])
-    kept.keep("up", "b", looks["b"])
-    kept.keep("up", "b", looks["b"])  # in place of itself
-    assert kept.find("up", "a") == (0, looks["a"])
-    kept.keep("up", "c", looks["c"])
-    assert [name for name in "abc" if kept.find("up", name)] == ["a", "c"]
+    kept = Kept(lambda: 0.0, most_bytes=10 * (LOOK_BYTES + HEADER_BYTES + 40))
+    looks = {name: Look(200, [(b"x", b"y")], name.encode() * 40, None, False) for name in "abcdefghijklmnop"}
+    for name, look in looks.items():
+        kept.keep("up", name, look)
+        assert kept.find("up", "a") == (0, looks["a"])  # it is used all the time
+    found = [name for name in looks if kept.find("up", name)]
+    assert 5 <= len(found) <= 10
+    assert found == ["a", *list(looks)[1 - len(found) :]]
+
+
+def test_what_was_seen_of_one_account_is_not_shown_in_another() -> None:
+    kept, look = Kept(lambda: 0.0), Look(200, [], b"{}", None, False)
+    kept.keep("up", "p", look)
+    assert (kept.find("up", "p"), kept.find("second", "p")) == ((0, look), None)
