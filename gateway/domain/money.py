@@ -36,7 +36,7 @@ def ceil_units(usd: Decimal) -> int:
     return int((usd * UNITS_PER_USD).to_integral_value(ROUND_CEILING))
 
 
-@lru_cache(maxsize=4096)  # the same prices again and again
+@lru_cache(maxsize=256)  # the same prices again and again
 def format_usd(units: int) -> str:
     """Write units of 1e-8 USD as a decimal string of dollars with two to eight decimals and no exponent."""
     sign = "-" if units < 0 else ""

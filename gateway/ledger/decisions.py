@@ -22,7 +22,7 @@ class Place(NamedTuple):
     stay: bool = True
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, gc=False):
     """A create that wants to be admitted; money in units of 1e-8 USD, durations in seconds.
 
     `slot_s` is the time after which its slot frees itself; `stale_s` the time after which a create that was not

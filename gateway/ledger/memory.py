@@ -1,7 +1,8 @@
 """Memory: what a worker admitted of late, so that a store that has lost it can be told again."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+
+import msgspec
 
 from gateway.ledger.decisions import Order
 from gateway.ledger.postings import Postings
@@ -10,8 +11,7 @@ from gateway.ledger.postings import Postings
 MOST = 10_000
 
 
-@dataclass(slots=True)
-class Remembered:
+class Remembered(msgspec.Struct, gc=False):
     """A create that was admitted, at which time (microseconds of the store) and by which upstream key.
 
     `prediction` is '' until upstream's answer (status, body) gave it one; `due_s` is when it is to be looked at.

@@ -1,5 +1,6 @@
 """Replies of the reserve script, read into decisions."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def read_decision(what: bytes, rest: list[Any], limits: Sequence[Limit], at_us: 
     """
     match what:
         case b"admitted":
-            return Admitted(rest[0].decode(), at_us, _uses(limits, rest[1]))
+            return Admitted(sys.intern(rest[0].decode()), at_us, _uses(limits, rest[1]))  # kept with every create
         case b"known":
             return _repeated(rest[0], rest[1], at_us)
         case b"refused":

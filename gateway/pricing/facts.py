@@ -3,6 +3,7 @@
 The journal keeps them beside the estimate: a few numbers and names, never a prompt or an address.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -33,7 +34,8 @@ def write_facts(model: Model, input: Mapping[str, Any], sources: Sequence[int | 
             found[name] = fact
     if any(sources):
         found[_SOURCES] = list(sources)
-    return msgspec.json.encode(found).decode() if found else ""
+    # Kept with every create: equal ones once.
+    return sys.intern(msgspec.json.encode(found).decode()) if found else ""
 
 
 def read_facts(model: Model, text: str) -> Facts:

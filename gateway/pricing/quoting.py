@@ -131,7 +131,7 @@ def _quote(slug: str, price_version: str, bill: Bill, quantities: Mapping[str, N
         raise Refused(
             Code.INVALID_INPUT, f"the request could cost more than {format_usd(MAX_UNITS)} USD; ask for less"
         )
-    return Quote(slug, price_version, estimate, max(hold, estimate), lines, bill.assumptions, quantities, facts)
+    return Quote(slug, price_version, estimate, max(estimate, hold), lines, bill.assumptions, quantities, facts)
 
 
 def _unpriced(model: Model, why: str) -> Refused:
