@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+from stores.folders import in_memory
+
 from e2e.policies import Policies
 from e2e.programs import Gateway, Program, Sandbox
 
@@ -68,7 +70,8 @@ class House:
 @contextmanager
 def opened() -> Iterator[House]:
     """Give a house of its own, empty and gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="e2e-"))  # pytest's own path is too long for the store's socket
+    # Not pytest's own: its path is too long for the store's socket.
+    folder = Path(tempfile.mkdtemp(prefix="e2e-", dir=in_memory()))
     house = House(folder)
     try:
         yield house

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from benchmarks.programs import free_port
 from gateway.ledger.children import bound_to_parent
 from gateway.ledger.embedded import find_server
+from stores.folders import in_memory
 
 #: Names of engines; the first is in the wheel, so it is always there.
 ENGINES = ("valkey", "redis")
@@ -137,7 +138,7 @@ class Yard:
     """Starts servers, each in a folder of its own; at the end none is left."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stores-")))
+        self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stores-", dir=in_memory())))
         self._stack = stack
         self._count = 0
 
