@@ -156,8 +156,11 @@ class Ledger:
         """Hold the money of a create that was admitted and is lost, whatever the limits are now.
 
         Returns whether this call did it; one that is known, or whose prediction has another reservation, is not held.
+        Raises LedgerUnavailable where the store was replaced again meanwhile.
         """
         what, *_ = await self._ask(lost.order, lost.postings, (), lost)
+        if what == b"closed":
+            raise LedgerUnavailable("reserve: the store was replaced once more")
         if what in (b"admitted", b"known") and lost.prediction:
             await self.confirm(lost.order.id, lost.prediction, lost.due_s, lost.answer)
         return what == b"admitted"

@@ -143,8 +143,10 @@ MUTANTS = (
         "return True", Proof),
     Mutant("a failover goes unnoticed", ("attend",), "elseif e.server ~= id and was_replica then",
         "elseif false then", world=FailoverWorld),
-    Mutant("a closed account admits", ("reserve",), "open[2] or open[1] ~= server_id()", "open[1] ~= server_id()",
+    Mutant("a loss is looked for from the last entry on", ("attend",), "last_admission() or ", "",
         world=FailoverWorld),
+    Mutant("a closed account admits", ("reserve",), "server_id() or open[2] and not req.replay then",
+        "server_id() then", world=FailoverWorld),
     Mutant("what nobody knows after a failover is not charged", (), "if await self._ledger.readmit(lost):",
         "if False:", Unattributed, FailoverWorld),
 )  # fmt: skip

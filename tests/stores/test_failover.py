@@ -19,6 +19,7 @@ from gateway.ledger.decisions import Admitted, Answered, Closed, OverLimit
 from gateway.ledger.journal import Closed as ClosedEntry
 from gateway.ledger.journal import read_journal
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.memory import Remembered
 from gateway.ledger.store import Store, connect
 from gateway.ledger.trimming import Trimmer
 from stores.replicated import Replicated, replicated
@@ -105,6 +106,39 @@ async def test_what_a_failover_lost_is_told_again_by_the_worker_that_admitted_it
     assert isinstance(await bench.reserve(postings, 60), Admitted)
     assert await bench.counted() == (20, 80, 5)
     await audited(bench.store)
+
+
+async def test_what_is_settled_on_the_new_server_before_the_loss_is_found_out_hides_nothing_of_it(pair: Pair) -> None:
+    bench, other = pair.bench, pair.another_worker()
+    postings = bench.postings(LIMIT)
+    await other.attend()
+    running = await bench.admit(postings, 10)
+    await bench.ledger.confirm(running.id, "p-running", 5)
+    pair.pause()
+    await bench.advance(1)
+    lost = await bench.admit(postings, 10)
+
+    pair.fail_over()
+    await bench.at(NOON_US + 2 * SECOND)
+    await other.settle(running.id, 10, How.EXACT, "success")
+    presence = await other.attend()
+    assert (presence.open, presence.from_us) == (False, NOON_US)
+    await bench.ledger.attend()
+    assert (await bench.record(lost.id)).hold == 10
+    await audited(bench.store)
+
+
+async def test_what_is_told_again_waits_until_the_loss_is_found_out(pair: Pair) -> None:
+    """Else its entry, written to the new server, would look as if nothing before it had been lost."""
+    bench = pair.bench
+    postings = bench.postings(LIMIT)
+    await bench.prime(postings)
+    pair.pause()
+    order = bench.order(10)
+    await bench.ledger.reserve(order, postings, WIDE)
+    pair.fail_over()
+    assert await bench.ledger.readmit(Remembered(order, postings, NOON_US, "main"))
+    assert [entry.event async for entry in read_journal(bench.store, "up")] == ["close", "reserve"]
 
 
 async def test_the_journal_says_where_it_broke_off_and_gives_no_number_twice(pair: Pair) -> None:

@@ -28,8 +28,22 @@ if req.leaving then
   redis.call('SREM', awaited, req.worker)
 end
 
+-- The time of the last entry that tells of an admission; nil where the journal has none.
+local function last_admission()
+  local before = '+'
+  while true do
+    local found = redis.call('XREVRANGE', prefix .. ':journal', before, '-', 'COUNT', 100)
+    for _, entry in ipairs(found) do
+      local fact = cmsgpack.unpack(entry[2][2])
+      if fact[1] == LETTERS.reserve then return int(fact[2]) end
+    end
+    if #found == 0 then return nil end
+    before = '(' .. found[#found][1]
+  end
+end
+
 local function close(why)
-  local from = e.closed and e.from or redis.call('GET', prefix .. ':clock') or '0'
+  local from = e.closed and e.from or last_admission() or redis.call('GET', prefix .. ':clock') or '0'
   local number = math.floor(math.max(seq, req.seen) / EPOCH_NUMBERS) + 1
   redis.call('SET', prefix .. ':seq', number * EPOCH_NUMBERS - 1)
   local last = redis.call('ZREVRANGE', workers, 0, 0, 'WITHSCORES')[2]

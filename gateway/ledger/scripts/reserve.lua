@@ -116,7 +116,8 @@ for i, c in ipairs(req.checks) do
   after[i] = { violated and 1 or 0, used + more_used, held + more_held, wait }
 end
 local open = redis.call('HMGET', epoch_key(), 'server', 'closed', 'number')
-if not req.replay and (open[2] or open[1] ~= server_id()) then return { 'closed', at, before } end
+-- What is told again is for a closed account, but one that was closed under this server: see last_admission of attend.
+if open[1] ~= server_id() or open[2] and not req.replay then return { 'closed', at, before } end
 -- Leaves the queue, where it is in it; what it had been called for is the next one's.
 local function give_up(free)
   if not is_queued(req.id) then return end
