@@ -110,10 +110,11 @@ async def test_what_a_failover_lost_is_told_again_by_the_worker_that_admitted_it
 
 async def test_what_is_settled_on_the_new_server_before_the_loss_is_found_out_hides_nothing_of_it(pair: Pair) -> None:
     bench, other = pair.bench, pair.another_worker()
-    postings = bench.postings(LIMIT)
+    postings = bench.postings(budget(10_000))
     await other.attend()
     running = await bench.admit(postings, 10)
-    await bench.ledger.confirm(running.id, "p-running", 5)
+    for each in [running, *[await bench.admit(postings, 10) for _ in range(110)]]:  # entries of another kind, many
+        await bench.ledger.confirm(each.id, f"p-{each.id}", 5)
     pair.pause()
     await bench.advance(1)
     lost = await bench.admit(postings, 10)

@@ -32,13 +32,14 @@ end
 local function last_admission()
   local before = '+'
   while true do
-    local found = redis.call('XREVRANGE', prefix .. ':journal', before, '-', 'COUNT', 100)
+    local found, name = redis.call('XREVRANGE', prefix .. ':journal', before, '-', 'COUNT', 100), nil
     for _, entry in ipairs(found) do
       local fact = cmsgpack.unpack(entry[2][2])
       if fact[1] == LETTERS.reserve then return int(fact[2]) end
+      name = entry[1]
     end
-    if #found == 0 then return nil end
-    before = '(' .. found[#found][1]
+    if not name then return nil end
+    before = '(' .. name
   end
 end
 
