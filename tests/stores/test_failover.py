@@ -22,6 +22,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.memory import Remembered
 from gateway.ledger.store import Store, connect
 from gateway.ledger.trimming import Trimmer
+from gateway.ledger.upkeep import KEEP_SECONDS, Upkeep
 from stores.replicated import Replicated, replicated
 from stores.servers import ENGINES, Yard
 
@@ -127,6 +128,20 @@ async def test_what_is_settled_on_the_new_server_before_the_loss_is_found_out_hi
     await bench.ledger.attend()
     assert (await bench.record(lost.id)).hold == 10
     await audited(bench.store)
+
+
+async def test_an_admission_that_was_swept_is_not_looked_for(pair: Pair) -> None:
+    """Its prediction has no owner any more, and would be charged once more."""
+    bench, postings = pair.bench, pair.bench.postings(LIMIT)
+    old = await bench.admit(postings, 10)
+    await bench.ledger.confirm(old.id, "p-old", 5)
+    await bench.advance(60)
+    await bench.ledger.settle(old.id, 10, How.EXACT, "success")
+    await bench.advance(KEEP_SECONDS)
+    assert await Upkeep(bench.store, SCRIPTS, "up").sweep() == 1
+    pair.pause()
+    pair.fail_over()
+    assert (await pair.another_worker().attend()).from_us == NOON_US + 60 * SECOND
 
 
 async def test_what_is_told_again_waits_until_the_loss_is_found_out(pair: Pair) -> None:

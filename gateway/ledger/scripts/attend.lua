@@ -28,14 +28,15 @@ if req.leaving then
   redis.call('SREM', awaited, req.worker)
 end
 
--- The time of the last entry that tells of an admission; nil where the journal has none.
+-- The time of the last entry that tells of an admission; nil where the journal has none. One that was swept is none: by
+-- then nothing is live that could have ended here since, and its own prediction would look like nobody's.
 local function last_admission()
   local before = '+'
   while true do
     local found, name = redis.call('XREVRANGE', prefix .. ':journal', before, '-', 'COUNT', 100), nil
     for _, entry in ipairs(found) do
       local fact = cmsgpack.unpack(entry[2][2])
-      if fact[1] == LETTERS.reserve then return int(fact[2]) end
+      if fact[1] == LETTERS.reserve then return load(fact[3]) and int(fact[2]) end
       name = entry[1]
     end
     if not name then return nil end
